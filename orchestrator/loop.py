@@ -1,0 +1,134 @@
+"""The supervisor's loop: descriptors and timers in one thread.
+
+Not asyncio: on Python 3.11 that starts a thread for each subprocess it watches, and the process that
+forks must never have a thread. Callbacks run one after the other in the loop's thread; an exception in
+one is reported to ``on_error`` and ends nothing else.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import selectors
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+Callback = Callable[[], None]
+
+
+@dataclass(order=True, slots=True)
+class Timer:
+    """A callback due at a time of ``time.monotonic()``; ``cancel()`` is idempotent."""
+
+    due_at: float
+    order: int
+    callback: Callback | None = field(compare=False)
+
+    def cancel(self) -> None:
+        """Never call back; harmless when it already has."""
+        self.callback = None
+
+
+class Loop:
+    """Wait for descriptors and timers and call back; not thread-safe but for nothing.
+
+    ``on_error(exception)`` hears of every exception a callback raised.
+    """
+
+    def __init__(self, on_error: Callable[[BaseException], None]) -> None:
+        self._selector = selectors.DefaultSelector()
+        self._timers: list[Timer] = []
+        self._order = itertools.count()
+        self._on_error = on_error
+        self._running = False
+
+    @staticmethod
+    def now() -> float:
+        """Seconds of the monotonic clock, the only clock of every deadline here."""
+        return time.monotonic()
+
+    def add_reader(self, fd: int, callback: Callback) -> None:
+        """Call back whenever ``fd`` can be read (also at its end); replaces an earlier reader."""
+        self._change(fd, reader=callback)
+
+    def add_writer(self, fd: int, callback: Callback) -> None:
+        """Call back whenever ``fd`` can be written; replaces an earlier writer."""
+        self._change(fd, writer=callback)
+
+    def remove_reader(self, fd: int) -> None:
+        """Forget the reader of ``fd``; harmless when there is none."""
+        self._change(fd, reader=None)
+
+    def remove_writer(self, fd: int) -> None:
+        """Forget the writer of ``fd``; harmless when there is none."""
+        self._change(fd, writer=None)
+
+    def call_at(self, due_at: float, callback: Callback) -> Timer:
+        """Call back once, at or after ``due_at`` of ``now()``."""
+        timer = Timer(due_at, next(self._order), callback)
+        heapq.heappush(self._timers, timer)
+        return timer
+
+    def call_later(self, delay_s: float, callback: Callback) -> Timer:
+        """Call back once, ``delay_s`` seconds from now or later."""
+        return self.call_at(self.now() + delay_s, callback)
+
+    def run(self) -> None:
+        """Serve callbacks until ``stop()``; blocks."""
+        self._running = True
+        while self._running:
+            self.run_once(None)
+
+    def stop(self) -> None:
+        """Let ``run()`` return after the callback under way."""
+        self._running = False
+
+    def run_once(self, timeout_s: float | None) -> None:
+        """Wait for the next descriptor or timer, at most ``timeout_s``, and serve what is due."""
+        while self._timers and self._timers[0].callback is None:
+            heapq.heappop(self._timers)
+        if self._timers:
+            due_in_s = max(0.0, self._timers[0].due_at - self.now())
+            timeout_s = due_in_s if timeout_s is None else min(timeout_s, due_in_s)
+        for key, mask in self._selector.select(timeout_s):
+            reader, writer = key.data
+            if mask & selectors.EVENT_READ and reader is not None:
+                self._call(reader)
+            # The reader may have removed the writer, or closed the descriptor altogether.
+            if mask & selectors.EVENT_WRITE and writer is not None and self._writer(key.fd) is writer:
+                self._call(writer)
+        now = self.now()
+        while self._timers and self._timers[0].due_at <= now:
+            callback = heapq.heappop(self._timers).callback
+            if callback is not None:
+                self._call(callback)
+
+    def close(self) -> None:
+        """Free the selector's descriptor; the watched ones stay open."""
+        self._selector.close()
+
+    def _writer(self, fd: int) -> Callback | None:
+        key = self._selector.get_map().get(fd)
+        return None if key is None else key.data[1]
+
+    def _change(self, fd: int, **changed: Callback | None) -> None:
+        key = self._selector.get_map().get(fd)
+        reader, writer = (None, None) if key is None else key.data
+        reader = changed.get("reader", reader)
+        writer = changed.get("writer", writer)
+        mask = (selectors.EVENT_READ if reader else 0) | (selectors.EVENT_WRITE if writer else 0)
+        if key is None:
+            if mask:
+                self._selector.register(fd, mask, (reader, writer))
+        elif mask:
+            self._selector.modify(fd, mask, (reader, writer))
+        else:
+            self._selector.unregister(fd)
+
+    def _call(self, callback: Callback) -> None:
+        try:
+            callback()
+        except Exception as error:
+            # One of three places where every exception is caught: the loop must outlive its callbacks.
+            self._on_error(error)
