@@ -1,0 +1,364 @@
+"""The whole stack's decisions: order of start and stop, gates, rolling restarts, verdicts.
+
+Rules:
+
+- the Router first, the Router last;
+- an Instance starts for the first time when the Router is ready and what it depends on is settled
+  (ready, or a job that is done); a restart waits for the Router only;
+- a stopping stack stops an Instance when nothing that depends on it is left;
+- heartbeat failures count only while the Router is ready: one dead Router condemns no Peer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from orchestrator.core.commands import Command, Finish
+from orchestrator.core.events import (
+    ChildCondemned,
+    ChildReady,
+    ChildUnready,
+    DeadlinePassed,
+    HeartbeatAnswered,
+    HeartbeatMissed,
+    InstanceEvent,
+    RollRequested,
+    RouterEvent,
+    RouterStartRequested,
+    RouterStopRequested,
+    StartRequested,
+    StopRequested,
+)
+from orchestrator.core.instance import Instance
+from orchestrator.core.router import Router, RouterSpec
+from orchestrator.core.spec import Condition, Kind, PeerSpec
+from orchestrator.core.states import InstanceId, State
+
+#: Exit codes of the stack as a whole (contract, section 3).
+EXIT_DONE = 0
+EXIT_GAVE_UP = 3
+
+
+@dataclass(slots=True)
+class Roll:
+    """A rolling restart under way: the indices still to come, and the one being replaced."""
+
+    pending: list[int]
+    current: int | None = None
+    incarnation: int = 0
+
+
+@dataclass(slots=True)
+class Stack:
+    """All Instances and the Router, and what is wanted of them together."""
+
+    router: Router
+    instances: dict[InstanceId, Instance] = field(default_factory=dict)
+    order: tuple[str, ...] = ()
+    stop_on_fatal: bool = False
+    is_stopping: bool = False
+    exit_code: int = EXIT_DONE
+    exit_reason: str | None = None
+    misses: dict[InstanceId, int] = field(default_factory=dict)
+    rolls: dict[str, Roll] = field(default_factory=dict)
+    is_finished: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        peers: Mapping[str, PeerSpec],
+        order: Sequence[str],
+        router: RouterSpec,
+        *,
+        stop_on_fatal: bool = False,
+    ) -> Stack:
+        """Make a stack with everything STOPPED; ``order`` names every Peer, dependencies first."""
+        stack = cls(Router(router), order=tuple(order), stop_on_fatal=stop_on_fatal)
+        for name in order:
+            for index in range(peers[name].replicas):
+                instance_id = InstanceId(name, index)
+                stack.instances[instance_id] = Instance(instance_id, peers[name])
+        return stack
+
+    # ------------------------------------------------------------------ questions
+
+    def of_peer(self, name: str) -> list[Instance]:
+        """Give the Instances of one Peer, by index."""
+        return [i for i in self.instances.values() if i.id.name == name]
+
+    def with_dependencies(self, names: Iterable[str]) -> list[str]:
+        """Give ``names`` and all that they need, in the order of start."""
+        needed: set[str] = set()
+        todo = list(names)
+        while todo:
+            name = todo.pop()
+            if name not in needed:
+                needed.add(name)
+                for instance in self.of_peer(name)[:1]:
+                    todo += instance.spec.depends_on
+        return [name for name in self.order if name in needed]
+
+    def next_deadline(self) -> float | None:
+        """When ``deadline_passed`` is due next, or None."""
+        times = [self.router.next_deadline()]
+        times += [instance.next_deadline() for instance in self.instances.values()]
+        return min((time for time in times if time is not None), default=None)
+
+    def waits_for(self, instance: Instance) -> str | None:
+        """Say what holds back a wanted Instance that is STOPPED, or None."""
+        if not self.router.ready:
+            return "waiting for the router"
+        for name, condition in instance.spec.depends_on.items():
+            if not self._is_met(name, condition):
+                return f"waiting for {name} to be {condition.value}"
+        return None
+
+    def _is_met(self, name: str, condition: Condition) -> bool:
+        needed = self.of_peer(name)
+        if condition is Condition.COMPLETED:
+            return all(instance.completed for instance in needed)
+        return all(instance.is_settled for instance in needed)
+
+    # ------------------------------------------------------------------ what happened
+
+    def start(self, ids: Iterable[InstanceId], now: float) -> list[Command]:
+        """Want these Instances up, and what they depend on."""
+        commands: list[Command] = []
+        if self.is_stopping:
+            return commands
+        wanted = list(ids)
+        direct = {i.name for i in wanted}
+        for name in self.with_dependencies(direct):
+            if name not in direct:
+                wanted += [i.id for i in self.of_peer(name) if not i.completed]
+        if self.router.state in (State.STOPPED, State.FATAL, State.EXITED):
+            commands += self.router.handle(RouterStartRequested(), now)
+        for instance_id in wanted:
+            instance = self.instances[instance_id]
+            if instance.state in (State.STOPPED, State.EXITED):
+                if instance.state is State.EXITED and instance_id.name not in direct:
+                    continue
+                instance.wanted = True
+                instance.completed = False
+                instance.failures = 0
+                if instance.state is State.EXITED:
+                    instance.state = State.STOPPED
+            else:
+                commands += instance.handle(StartRequested(), now)
+        return commands + self._advance(now)
+
+    def stop(self, ids: Iterable[InstanceId], now: float) -> list[Command]:
+        """Want these Instances down; their dependants are left alone, as supervisor does."""
+        commands: list[Command] = []
+        for instance_id in ids:
+            self.rolls.pop(instance_id.name, None)
+            commands += self.instances[instance_id].handle(StopRequested(), now)
+        return commands + self._advance(now)
+
+    def restart(
+        self, ids: Sequence[InstanceId], now: float, *, hard: bool = False
+    ) -> list[Command]:
+        """Restart: rolling where a service has several replicas, else (or ``hard``) stop, start."""
+        commands: list[Command] = []
+        if self.is_stopping:
+            return commands
+        for name in dict.fromkeys(i.name for i in ids):
+            indices = [i.index for i in ids if i.name == name]
+            peers = self.of_peer(name)
+            is_rolling = not hard and len(peers) > 1 and peers[0].spec.kind is Kind.SERVICE
+            rolled: list[int] = []
+            for index in indices:
+                instance = self.instances[InstanceId(name, index)]
+                if is_rolling and instance.state is State.RUNNING:
+                    rolled.append(index)
+                    continue
+                commands += instance.handle(StopRequested(), now)
+                instance.wanted = True
+                instance.failures = 0
+                if instance.state is State.EXITED:
+                    instance.state = State.STOPPED
+            if rolled:
+                self.rolls[name] = Roll(rolled)
+        return commands + self._advance(now)
+
+    def shut_down(
+        self, now: float, exit_code: int = EXIT_DONE, reason: str | None = None
+    ) -> list[Command]:
+        """Stop everything in reverse order, the Router last; ``Finish`` comes at the end."""
+        if not self.is_stopping:
+            self.is_stopping = True
+            self.exit_code, self.exit_reason = exit_code, reason
+            self.rolls.clear()
+        return self._advance(now)
+
+    def instance_event(
+        self, instance_id: InstanceId, event: InstanceEvent, now: float
+    ) -> list[Command]:
+        """Hand an event to its Instance, and draw the stack's conclusions."""
+        instance = self.instances.get(instance_id)
+        if instance is None:
+            return []
+        commands = instance.handle(event, now)
+        # Most events are heartbeats that change nothing: they must cost nothing.
+        return commands + self._advance(now) if commands else commands
+
+    def router_event(self, event: RouterEvent, now: float) -> list[Command]:
+        """Hand an event to the Router, and draw the stack's conclusions."""
+        was_ready = self.router.ready
+        commands = self.router.handle(event, now)
+        if was_ready and not self.router.ready:
+            self.misses.clear()
+        if self.router.ready and not was_ready:
+            self._give_time_again(now)
+        return commands + self._advance(now)
+
+    def deadline_passed(self, now: float) -> list[Command]:
+        """Let everything look at its deadlines."""
+        commands: list[Command] = []
+        due = self.router.next_deadline()
+        if due is not None and due <= now:
+            commands += self.router_event(DeadlinePassed(), now)
+        for instance in self.instances.values():
+            due = instance.next_deadline()
+            if due is not None and due <= now:
+                commands += instance.handle(DeadlinePassed(), now)
+        return commands + self._advance(now)
+
+    # ------------------------------------------------------------------ verdicts
+
+    def heartbeat_answered(self, event: HeartbeatAnswered, now: float) -> list[Command]:
+        """Judge an answer: ready or not, and whether an invocation is older than it may be."""
+        instance = self.instances.get(event.instance)
+        if instance is None or instance.child is None:
+            return []
+        if instance.child.incarnation != event.incarnation:
+            return []
+        self.misses.pop(event.instance, None)
+        limit_s = instance.spec.max_call_age_s
+        if limit_s is not None and event.oldest_call_s > limit_s:
+            age = f"{event.oldest_call_s:.1f} s (max_call_age {limit_s:g} s)"
+            verdict = ChildCondemned(event.incarnation, f"a call has been running for {age}")
+            return self.instance_event(event.instance, verdict, now)
+        if event.ready:
+            return self.instance_event(event.instance, ChildReady(event.incarnation), now)
+        reason = event.reason or "says that it is not ready"
+        return self.instance_event(event.instance, ChildUnready(event.incarnation, reason), now)
+
+    def heartbeat_missed(self, event: HeartbeatMissed, now: float) -> list[Command]:
+        """Count a miss whose canary was answered; condemn after ``failures`` in a row."""
+        instance = self.instances.get(event.instance)
+        if instance is None or instance.child is None or not self.router.ready:
+            return []
+        child = instance.child
+        if child.incarnation != event.incarnation or instance.state is not State.RUNNING:
+            return []
+        count = self.misses.get(event.instance, 0) + 1
+        self.misses[event.instance] = count
+        if count < instance.spec.heartbeat.failures:
+            return []
+        del self.misses[event.instance]
+        what = "its session or dispatcher hangs" if event.pipe_beats else "it is hung or stopped"
+        cause = f"{count} heartbeats missed, {what}"
+        return self.instance_event(event.instance, ChildCondemned(event.incarnation, cause), now)
+
+    # ------------------------------------------------------------------ conclusions
+
+    def _give_time_again(self, now: float) -> None:
+        """The Router is back: whoever was starting gets its whole start_timeout once more."""
+        for instance in self.instances.values():
+            child = instance.child
+            if instance.state is State.STARTING and child is not None and child.cause is None:
+                child.deadline = now + instance.spec.start_timeout_s
+
+    def _advance(self, now: float) -> list[Command]:
+        """Do whatever the rules allow now; calls itself until nothing changes."""
+        commands: list[Command] = []
+        for instance in self.instances.values():
+            instance.may_spawn = self.router.ready and not self.is_stopping
+        if not self.is_stopping:
+            commands += self._check_fatal(now)
+        while True:
+            more = self._stop_some(now) if self.is_stopping else self._start_some(now)
+            if not more:
+                return commands
+            commands += more
+
+    def _check_fatal(self, now: float) -> list[Command]:
+        if self.router.state is State.FATAL:
+            return self.shut_down(now, EXIT_GAVE_UP, f"the router cannot run: {self.router.reason}")
+        if self.stop_on_fatal:
+            for instance in self.instances.values():
+                if instance.state is State.FATAL:
+                    reason = f"{instance.id} is FATAL: {instance.reason}"
+                    return self.shut_down(now, EXIT_GAVE_UP, reason)
+        return []
+
+    def _start_some(self, now: float) -> list[Command]:
+        commands: list[Command] = []
+        for instance in self.instances.values():
+            if instance.state is State.STOPPED and instance.wanted:
+                waiting = self.waits_for(instance)
+                instance.reason = waiting
+                if waiting is None:
+                    commands += instance.handle(StartRequested(), now)
+            elif instance.state is State.BACKOFF and instance.is_held and instance.may_spawn:
+                commands += instance.handle(DeadlinePassed(), now)
+        for name in list(self.rolls):
+            commands += self._roll_on(name, now)
+        return commands
+
+    def _roll_on(self, name: str, now: float) -> list[Command]:
+        """Replace the next replica once the last one is ready and its forerunner gone."""
+        roll = self.rolls[name]
+        if roll.current is not None:
+            instance = self.instances[InstanceId(name, roll.current)]
+            child = instance.child
+            if instance.state is not State.RUNNING or child is None:
+                if instance.state in (State.FATAL, State.EXITED, State.STOPPED):
+                    del self.rolls[name]
+                return []
+            if child.incarnation == roll.incarnation:
+                del self.rolls[name]  # rolled back: the replacement failed, the rest stays as it is
+                return []
+            if instance.outgoing or not instance.ready:
+                return []
+            roll.current = None
+        if not roll.pending:
+            del self.rolls[name]
+            return []
+        roll.current = roll.pending.pop(0)
+        instance = self.instances[InstanceId(name, roll.current)]
+        if instance.state is not State.RUNNING or instance.child is None:
+            roll.current = None
+            return []
+        roll.incarnation = instance.child.incarnation
+        return instance.handle(RollRequested(), now)
+
+    def _stop_some(self, now: float) -> list[Command]:
+        commands: list[Command] = []
+        dependants = self._alive_dependants()
+        for instance in self.instances.values():
+            instance.wanted = False
+            if instance.is_gone:
+                if instance.state in (State.BACKOFF,):
+                    commands += instance.handle(StopRequested(), now)
+            elif instance.state is not State.STOPPING and instance.id.name not in dependants:
+                commands += instance.handle(StopRequested(), now)
+        if any(not instance.is_gone for instance in self.instances.values()):
+            return commands
+        if self.router.state not in (State.STOPPED, State.STOPPING, State.FATAL):
+            return commands + self.router.handle(RouterStopRequested(), now)
+        if self.router.state in (State.STOPPED, State.FATAL) and not self.is_finished:
+            self.is_finished = True
+            commands.append(Finish(self.exit_code, self.exit_reason))
+        return commands
+
+    def _alive_dependants(self) -> set[str]:
+        """Name the Peers on which something depends that is not gone yet."""
+        return {
+            needed
+            for instance in self.instances.values()
+            if not instance.is_gone
+            for needed in instance.spec.depends_on
+        }
