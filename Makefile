@@ -1,0 +1,85 @@
+# Everything a checkout needs. Each target sets up what it needs, once; again when pyproject.toml changes.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# The venv's own programs first: tests start `wampy` and `supervisorctl` by name.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup up test fast lint types wheel-test coverage bench soak clean
+
+help:
+	@echo 'make up     set up and run wampy.toml in the foreground, until Ctrl-C'
+	@echo 'make test   every test, those against a real Crossbar too (fast: unit and property tests only)'
+	@echo 'make lint   ruff: check and format'
+	@echo 'make types  mypy, strict'
+	@echo 'make bench  the comparisons of benchmarks/, into benchmarks/results/'
+	@echo 'make soak   what takes longer than a test run may'
+	@echo 'make clean  remove the venvs and what was built'
+
+# --- the two venvs ---------------------------------------------------------------------------------------------------
+
+$(VENV)/.installed: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "wampy needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1). Try: make PYTHON=python3.11" >&2; exit 1; }
+	@echo '== Installing wampy and its tools into $(VENV) (once; about a minute)'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+# Crossbar brings 140 packages with old pins, so it has a venv of its own. Its stamp holds what was asked for: a change of
+# pyproject.toml that does not concern Crossbar installs nothing.
+CROSSBAR_WANTED := $(BIN)/python -c 'import tomllib; \
+  print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["crossbar"])'
+
+.venv-crossbar/.installed: pyproject.toml $(VENV)/.installed
+	@wanted="$$($(CROSSBAR_WANTED))"; \
+	if [ -x .venv-crossbar/bin/crossbar ] && [ "$$(cat $@ 2>/dev/null)" = "$$wanted" ]; then touch $@; else \
+	  echo "== Installing $$wanted into .venv-crossbar (once; 140 packages, 377 MB, one to three minutes)"; \
+	  { test -x .venv-crossbar/bin/python || $(PYTHON) -m venv .venv-crossbar; } && \
+	  .venv-crossbar/bin/python -m pip install --disable-pip-version-check $$wanted && \
+	  .venv-crossbar/bin/python -m compileall -q .venv-crossbar/lib >/dev/null 2>&1; \
+	  .venv-crossbar/bin/crossbar version >/dev/null && echo "$$wanted" > $@; fi
+
+setup: $(VENV)/.installed .venv-crossbar/.installed
+
+# --- the main job ----------------------------------------------------------------------------------------------------
+
+up: setup
+	@exec $(BIN)/wampy up
+
+# --- the checks ------------------------------------------------------------------------------------------------------
+
+lint: $(VENV)/.installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.installed
+	$(BIN)/mypy
+
+test: setup
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+fast: $(VENV)/.installed
+	$(BIN)/python -m pytest tests/test_architecture.py tests/unit tests/property $(PYTEST_ARGS)
+
+# The fast tiers once more, against the wheel as users get it. The tests are copied to where the packages are not, so that
+# a file that the wheel lacks is missed here.
+wheel-test: $(VENV)/.installed
+	@echo '== Building the wheel, and installing it into .venv-wheel'
+	@rm -rf build .venv-wheel && mkdir -p build/wheel-test
+	@$(BIN)/python -m build --wheel --outdir build/dist .
+	@$(PYTHON) -m venv .venv-wheel
+	@.venv-wheel/bin/python -m pip install --disable-pip-version-check --quiet "$$(echo build/dist/*.whl)[dev]"
+	@cp -R tests pyproject.toml build/wheel-test/
+	cd build/wheel-test && PATH=$(CURDIR)/.venv-wheel/bin:$$PATH ../../.venv-wheel/bin/python -m pytest \
+	  tests/test_architecture.py tests/unit tests/property $(PYTEST_ARGS)
+
+bench: setup
+	$(BIN)/python -m benchmarks.run $(BENCH_ARGS)
+
+soak: setup
+	$(BIN)/python -m benchmarks.soak $(SOAK_ARGS)
+
+clean:
+	rm -rf .venv .venv-crossbar .venv-rivals .venv-wheel build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
