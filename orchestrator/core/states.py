@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import Enum
-from typing import NamedTuple
 
 
 class State(Enum):
@@ -21,7 +21,8 @@ class State(Enum):
     FATAL = "FATAL"
 
 
-class InstanceId(NamedTuple):
+@dataclass(frozen=True, order=True, slots=True)
+class InstanceId:
     """One process of a Peer: ``search:0``."""
 
     name: str
@@ -31,5 +32,5 @@ class InstanceId(NamedTuple):
         return f"{self.name}:{self.index}"
 
 
-class UnexpectedEvent(Exception):  # noqa: N818 - named after what it is, as every event here
+class UnexpectedEvent(Exception):
     """An event that cannot happen in this state: a bug, reported by the loop, which goes on."""

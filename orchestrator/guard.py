@@ -1,0 +1,44 @@
+"""The guard above the supervisor: whatever happens to that, nothing of the stack outlives it.
+
+``kill -9`` of the supervisor would leave the Instances' own children, those in sessions of their own
+and stopped ones included. The guard is a subreaper: when the supervisor has ended they fall to it,
+and it kills them. It imports next to nothing and does nothing else, so that it has no reason to fail.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+from orchestrator.processes import become_subreaper, kill_all_children
+
+
+def main() -> int:
+    """Start the supervisor below this process and wait for its end; returns its exit code."""
+    become_subreaper()
+    # The supervisor sees the end of this pipe when the guard has gone, and ends everything itself.
+    reads, writes = os.pipe()
+    supervisor = os.fork()
+    if supervisor == 0:
+        os.close(writes)
+        from orchestrator.supervisor import run
+
+        os._exit(run(sys.argv[1:], guard_fd=reads))
+    os.close(reads)
+    for fd in (int(argument) for argument in sys.argv[2:3]):
+        os.close(fd)  # the supervisor's status pipe: its end must be seen when that ends
+    for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(signum, lambda number, frame: os.kill(supervisor, signal.SIGTERM))
+    code = 0
+    while True:
+        pid, status = os.wait()
+        if pid == supervisor:
+            code = os.waitstatus_to_exitcode(status)
+            break
+    kill_all_children()
+    return code if code >= 0 else 128 - code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,342 @@
+"""The orchestrator's own Session: heartbeat RPCs to every Instance, and the canary.
+
+All heartbeats of one interval go out in one write, the canary (a call to the orchestrator's own
+procedure, by way of the Router) first: what is not answered when the canary was is the Instance's
+fault; what is not answered when the canary was not either is unknown. If the loop itself was late
+(the machine was suspended, this process stopped), nothing that is due by then counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from orchestrator.core.spec import HeartbeatPolicy
+from orchestrator.core.states import InstanceId
+from orchestrator.loop import Loop, Timer
+from orchestrator.wire import Wire
+from wampy.auth import Ticket
+from wampy.errors import WampyError
+from wampy.messages import Message
+from wampy.protocol.session import (
+    ClientProtocol,
+    Challenged,
+    Invoked,
+    Joined,
+    Left,
+    Rejected,
+    Reply,
+)
+from wampy.serializers import MSGPACK
+
+#: Seconds between two attempts to reach a Router that is expected to be there.
+RECONNECT_S = 0.05
+#: The canary: how often, how long, how many misses condemn the Router.
+CANARY = HeartbeatPolicy()
+#: A callback this much later than asked for: the process did not run, so nobody can be blamed.
+LATE_S = 1.0
+#: Seconds between probes of an Instance that is starting: at first, and at most.
+PROBE_FIRST_S = 0.02
+PROBE_MAX_S = 0.5
+
+
+@dataclass(slots=True)
+class Watched:
+    """One incarnation that is asked each interval."""
+
+    instance: InstanceId
+    incarnation: int
+    uri: str
+    policy: HeartbeatPolicy
+    is_probing: bool = True
+    probe_delay_s: float = PROBE_FIRST_S
+
+
+@dataclass(slots=True)
+class Call:
+    """A call under way: what it asks, and when it was sent. ``watched`` None: the canary."""
+
+    watched: Watched | None
+    sent_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """Who hears what comes of it; all called in the loop's thread."""
+
+    joined: Callable[[], None]
+    lost: Callable[[str], None]
+    answered: Callable[[InstanceId, int, dict[str, Any], float], None]
+    missed: Callable[[InstanceId, int], None]
+    canary_missed: Callable[[int], None]
+
+
+@dataclass(slots=True)
+class _Group:
+    """All who share one policy, and their timer."""
+
+    members: dict[InstanceId, Watched] = field(default_factory=dict)
+    timer: Timer | None = None
+
+
+class RouterSession:
+    """The orchestrator's Session with the Router, in the supervisor's loop; nothing blocks.
+
+    From ``connect()`` to ``disconnect()`` it is kept up: whenever it is lost, it is tried again.
+    """
+
+    def __init__(
+        self,
+        loop: Loop,
+        *,
+        url: str,
+        realm: str,
+        authid: str | None,
+        ticket: str | None,
+        stack: str,
+        listener: Listener,
+    ) -> None:
+        self._loop = loop
+        self._url = url
+        self._realm = realm
+        self._credential = None if authid is None else (authid, ticket or "")
+        self._stack = stack
+        self._listener = listener
+        self._echo = f"wampy.{stack}.orchestrator.echo"
+        self._wire: Wire | None = None
+        self._protocol: ClientProtocol | None = None
+        self._is_joined = False
+        self._is_wanted = False
+        self._retry: Timer | None = None
+        self._calls: dict[int, Call] = {}
+        self._groups: dict[HeartbeatPolicy, _Group] = {}
+        self._canary_timer: Timer | None = None
+        self._canary_answered_at = 0.0
+        self._canary_misses = 0
+
+    # ------------------------------------------------------------------ the session
+
+    @property
+    def is_joined(self) -> bool:
+        """Whether the Session is joined and the canary's procedure registered."""
+        return self._is_joined
+
+    def connect(self) -> None:
+        """Reach the Router, and go on trying until ``disconnect()``; idempotent."""
+        self._is_wanted = True
+        if self._wire is None and self._retry is None:
+            self._open()
+
+    def disconnect(self) -> None:
+        """Say GOODBYE and stop trying; idempotent."""
+        self._is_wanted = False
+        if self._retry is not None:
+            self._retry.cancel()
+            self._retry = None
+        if self._wire is not None:
+            if self._is_joined and self._protocol is not None:
+                self._send([self._protocol.goodbye()])
+            self._wire.close("left")
+
+    def publish(self, topic: str, payload: dict[str, Any], authroles: list[str]) -> None:
+        """Publish an event for these roles only; lost without a word when there is no Session."""
+        if self._is_joined and self._protocol is not None:
+            options = {"eligible_authrole": authroles}
+            self._send([self._protocol.publish(topic, (payload,), {}, options)])
+
+    def _open(self) -> None:
+        self._retry = None
+        self._protocol = ClientProtocol(
+            self._realm, None if self._credential is None else Ticket(*self._credential)
+        )
+        self._wire = Wire(
+            self._loop,
+            self._url,
+            on_open=self._opened,
+            on_payloads=self._received,
+            on_closed=self._closed,
+        )
+
+    def _opened(self) -> None:
+        assert self._protocol is not None
+        self._send([self._protocol.hello()])
+
+    def _closed(self, reason: str) -> None:
+        self._wire = None
+        self._protocol = None
+        self._calls.clear()
+        self._is_joined = False
+        self._canary_misses = 0
+        if self._canary_timer is not None:
+            self._canary_timer.cancel()
+        if self._is_wanted:
+            self._retry = self._loop.call_later(RECONNECT_S, self._open)
+        self._listener.lost(reason)
+
+    def _send(self, messages: list[Message]) -> None:
+        if self._wire is not None and messages:
+            self._wire.send([MSGPACK.encode(message) for message in messages])
+
+    def _received(self, payloads: list[bytes]) -> None:
+        for payload in payloads:
+            if self._protocol is None or self._wire is None:
+                return
+            try:
+                self._handle(self._protocol.receive(MSGPACK.decode(payload)))
+            except WampyError as error:
+                self._wire.close(f"the router broke the protocol: {error}")
+                return
+
+    def _handle(self, received: Any) -> None:
+        assert self._protocol is not None and self._wire is not None
+        if isinstance(received, Reply):
+            call = self._calls.pop(received.request_id, None)
+            if call is not None:
+                self._answered(call, received)
+            elif not self._is_joined:
+                self._registered(received)
+        elif isinstance(received, Invoked):
+            invocation = received.invocation
+            self._send([self._protocol.yield_(invocation.request_id, invocation.args, {}, {})])
+        elif isinstance(received, Challenged):
+            self._send([received.authenticate])
+        elif isinstance(received, Joined):
+            self._send([self._protocol.register(self._echo, {"invoke": "single"})])
+        elif isinstance(received, (Rejected, Left)):
+            self._wire.close(str(getattr(received, "reason", received)))
+
+    def _registered(self, reply: Reply) -> None:
+        """Answer to REGISTER of the canary's procedure; a former session may still hold it."""
+        assert self._protocol is not None
+        if reply.error is not None:
+            register = self._protocol.register(self._echo, {"invoke": "single"})
+            self._loop.call_later(RECONNECT_S, lambda: self._send([register]))
+            return
+        self._is_joined = True
+        self._listener.joined()
+        self._canary_tick()
+        for group in self._groups.values():
+            for watched in group.members.values():
+                if watched.is_probing:
+                    self._probe(watched)
+
+    # ------------------------------------------------------------------ the canary
+
+    def _canary_tick(self) -> None:
+        if self._is_joined:
+            self._call([None], CANARY.timeout_s)
+            self._canary_timer = self._loop.call_later(CANARY.interval_s, self._canary_tick)
+
+    # ------------------------------------------------------------------ heartbeats
+
+    def watch(self, instance: InstanceId, incarnation: int, policy: HeartbeatPolicy) -> None:
+        """Probe an incarnation until it is ready, then ask it each interval; replaces another."""
+        self.unwatch(instance)
+        uri = f"wampy.{self._stack}.peer.{instance.name}.{instance.index}.heartbeat"
+        watched = Watched(instance, incarnation, uri, policy)
+        group = self._groups.setdefault(policy, _Group())
+        group.members[instance] = watched
+        if group.timer is None:
+            group.timer = self._loop.call_later(policy.interval_s, lambda: self._tick(policy))
+        if self._is_joined:
+            self._probe(watched)
+
+    def unwatch(self, instance: InstanceId) -> None:
+        """Ask this Instance no more; idempotent."""
+        for policy, group in list(self._groups.items()):
+            if group.members.pop(instance, None) is not None and not group.members:
+                if group.timer is not None:
+                    group.timer.cancel()
+                del self._groups[policy]
+
+    def _tick(self, policy: HeartbeatPolicy) -> None:
+        group = self._groups.get(policy)
+        if group is None:
+            return
+        group.timer = self._loop.call_later(policy.interval_s, lambda: self._tick(policy))
+        asked: list[Watched | None] = [w for w in group.members.values() if not w.is_probing]
+        if asked and self._is_joined:
+            self._call([None, *asked], policy.timeout_s)
+
+    def _probe(self, watched: Watched) -> None:
+        group = self._groups.get(watched.policy)
+        if group is not None and group.members.get(watched.instance) is watched:
+            self._call([watched], watched.policy.timeout_s)
+
+    def _probe_again(self, watched: Watched) -> None:
+        delay_s = watched.probe_delay_s
+        watched.probe_delay_s = min(2 * delay_s, PROBE_MAX_S)
+        self._loop.call_later(delay_s, lambda: self._probe(watched))
+
+    def _call(self, asked: list[Watched | None], timeout_s: float) -> None:
+        if self._protocol is None or not self._is_joined:
+            return
+        now = self._loop.now()
+        batch: dict[int, Call] = {}
+        messages: list[Message] = []
+        for watched in asked:
+            message = self._protocol.call(self._echo if watched is None else watched.uri, (), {}, {})
+            messages.append(message)
+            batch[message.request_id] = Call(watched, now)
+        self._calls.update(batch)
+        self._send(messages)
+        protocol = self._protocol
+        due_at = now + timeout_s
+        self._loop.call_at(due_at, lambda: self._check(protocol, batch, due_at, timeout_s))
+
+    def _check(
+        self, protocol: ClientProtocol, batch: Mapping[int, Call], due_at: float, timeout_s: float
+    ) -> None:
+        """The time of a batch is up: who has not answered, and may they be blamed?"""
+        if protocol is not self._protocol:
+            return
+        now = self._loop.now()
+        if now - due_at > LATE_S:
+            again_at = now + timeout_s
+            self._loop.call_at(again_at, lambda: self._check(protocol, batch, again_at, timeout_s))
+            return
+        late = [call for request_id, call in batch.items() if self._calls.pop(request_id, None)]
+        if not late:
+            return
+        if any(call.watched is None for call in late):
+            self._canary_misses += 1
+            self._listener.canary_missed(self._canary_misses)
+            return
+        for call in late:
+            self._miss(call)
+
+    def _miss(self, call: Call) -> None:
+        watched = call.watched
+        if watched is None or not self._is_current(watched):
+            return
+        if watched.is_probing:
+            self._probe_again(watched)
+        elif self._canary_answered_at >= call.sent_at:
+            self._listener.missed(watched.instance, watched.incarnation)
+
+    def _is_current(self, watched: Watched) -> bool:
+        group = self._groups.get(watched.policy)
+        return group is not None and group.members.get(watched.instance) is watched
+
+    def _answered(self, call: Call, reply: Reply) -> None:
+        now = self._loop.now()
+        watched = call.watched
+        if watched is None:
+            self._canary_answered_at = now
+            self._canary_misses = 0
+            return
+        if not self._is_current(watched):
+            return
+        report = reply.args[0] if reply.error is None and reply.args else None
+        if not isinstance(report, dict) or report.get("incarnation") != watched.incarnation:
+            # Not registered (yet), or a former incarnation's answer: no heartbeat of this one.
+            self._canary_answered_at = max(self._canary_answered_at, call.sent_at)
+            self._miss(call)
+            return
+        if watched.is_probing:
+            if report.get("ready"):
+                watched.is_probing = False
+            else:
+                self._probe_again(watched)
+        self._listener.answered(watched.instance, watched.incarnation, report, now - call.sent_at)

@@ -1,0 +1,196 @@
+"""The nursery: a warm process with the Peers' modules imported, from which Instances are forked.
+
+Exec'ed by the supervisor with one argument, the number of its channel's descriptor. On the channel:
+
+- first, from the supervisor, what to import: ``{"apps": {NAME: {"app", "config"}}, "preload": [...],
+  "root", "classes": path | null}``; with ``"exec": {...}`` and three descriptors beside it, this
+  process becomes that Instance itself, without a fork;
+- then, to the supervisor, what came of it: ``{"imported": {NAME: report}, "faults": {NAME: text},
+  "threaded": [NAME, ...]}``;
+- then orders ``{"fork": {...}}`` with three descriptors (stdout, stderr, the Instance's channel),
+  each answered by ``{"forked": key, "pid": pid}`` or ``{"failed": key, "reason": text}``.
+
+It has one thread, always: a module that starts threads when imported poisons it (``threaded``), and
+the supervisor makes another nursery without that Peer. An Instance is not its child but the
+supervisor's: it forks twice, the process between ends at once, and the supervisor is a subreaper.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import os
+import signal
+import socket
+import sys
+from typing import Any
+
+# The processes of a stack are started by multiprocess: its dill pickles what Stack([...]) is given.
+import multiprocess
+from multiprocess.context import ForkContext
+
+from orchestrator import channel, instance
+from orchestrator.core.events import EXIT_CANNOT_START
+from orchestrator.processes import die_with_parent
+
+#: Libraries for numbers start a thread a core when imported; one thread of ours stays one.
+_ONE_THREAD = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+
+
+def main() -> None:
+    """Import what the supervisor asks for, then fork Instances until its end of the channel closes."""
+    die_with_parent(os.getppid())
+    supervisor_pid = os.getppid()
+    # A Ctrl-C of the terminal is for the foreground, which asks for an orderly stop.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    link = socket.socket(fileno=int(sys.argv[1]))
+    link.set_inheritable(False)
+    first = channel.receive(link)
+    if first is None:
+        return
+    wanted, fds = first
+    if wanted["root"] not in sys.path:
+        sys.path.insert(0, wanted["root"])
+    outcome = _import_all(wanted)
+    if "exec" in wanted:
+        link.close()
+        _become_only_instance(wanted["exec"], fds, outcome["faults"], supervisor_pid)
+        return
+    channel.send(link, outcome)
+    # What is alive now stays alive: a collection that looked at it would copy every page of it.
+    gc.collect()
+    gc.freeze()
+    context = multiprocess.get_context("fork")
+    while (message := channel.receive(link)) is not None:
+        order, fds = message
+        _fork(context, link, order["fork"], fds, supervisor_pid)
+        for fd in fds:
+            os.close(fd)
+
+
+def _import_all(wanted: dict[str, Any]) -> dict[str, Any]:
+    """Import the modules one by one and see which start threads."""
+    # Imported before the forks, so that no Instance has to: what it runs on beside its Peer.
+    import wampy.host
+    import wampy.session
+    import wampy.transports.rawsocket  # noqa: F401
+    from orchestrator.checking import AppFault, check_app
+
+    for name in _ONE_THREAD:
+        os.environ.setdefault(name, "1")
+    answer: dict[str, Any] = {"imported": {}, "faults": {}, "threaded": []}
+    if wanted.get("classes"):
+        _load_classes(wanted["classes"])
+    for module in wanted["preload"]:
+        try:
+            importlib.import_module(module)
+        except BaseException as error:  # a module may raise anything, SystemExit included
+            answer["faults"]["[stack] preload"] = f"{module}: {type(error).__name__}: {error}"
+    for name, peer in wanted["apps"].items():
+        before = _thread_count()
+        try:
+            report = check_app(peer["app"], peer["config"])
+        except AppFault as fault:
+            answer["faults"][name] = str(fault)
+            continue
+        answer["imported"][name] = {
+            "procedures": list(report.procedures),
+            "topics": list(report.topics),
+        }
+        if _thread_count() > before:
+            answer["threaded"].append(name)
+    return answer
+
+
+def _load_classes(path: str) -> None:
+    """Unpickle the Peer classes that a program handed over, as a module that ``app`` can name."""
+    import types
+
+    import dill
+
+    with open(path, "rb") as file:
+        classes = dill.load(file)
+    module = types.ModuleType("wampy_handed_over")
+    for name, cls in classes.items():
+        setattr(module, name, cls)
+    sys.modules[module.__name__] = module
+
+
+def _become_only_instance(
+    order: dict[str, Any], fds: list[int], faults: dict[str, str], supervisor_pid: int
+) -> None:
+    """An interpreter for one Instance: nothing was forked, so nothing needs to be reset."""
+    stdout, stderr, link = fds
+    if faults:
+        reason = "; ".join(faults.values())
+        with socket.socket(fileno=link) as told:
+            channel.send(told, {"failed": reason})
+        os.write(stderr, f"{reason}\n".encode())
+        os._exit(EXIT_CANNOT_START)
+    instance.main(order, stdout, stderr, link, supervisor_pid)
+
+
+def _thread_count() -> int:
+    return len(os.listdir("/proc/self/task"))
+
+
+def _fork(
+    context: ForkContext,
+    link: socket.socket,
+    order: dict[str, Any],
+    fds: list[int],
+    supervisor_pid: int,
+) -> None:
+    """Fork one Instance, twice, and tell its pid once it is the supervisor's child."""
+    reads, writes = os.pipe()
+    try:
+        between = context.Process(
+            target=_fork_again, args=(context, order, fds, writes, (reads, link), supervisor_pid)
+        )
+        between.start()
+    except OSError as error:
+        os.close(writes)
+        os.close(reads)
+        channel.send(link, {"failed": order["key"], "reason": f"fork: {error.strerror}"})
+        return
+    os.close(writes)
+    # The process between must be reaped first: a pid announced earlier is not yet the supervisor's.
+    between.join()
+    between.close()
+    told = os.read(reads, 32)
+    os.close(reads)
+    if told:
+        channel.send(link, {"forked": order["key"], "pid": int(told)})
+    else:
+        channel.send(link, {"failed": order["key"], "reason": "fork: the process between failed"})
+
+
+def _fork_again(
+    context: ForkContext,
+    order: dict[str, Any],
+    fds: list[int],
+    writes: int,
+    ours: tuple[int, socket.socket],
+    supervisor_pid: int,
+) -> None:
+    """Runs in the process between: fork the Instance, tell its pid, end at once."""
+    reads, link = ours
+    os.close(reads)
+    link.close()
+    child = context.Process(
+        target=_become_instance, args=(order, fds, writes, supervisor_pid), name=order["instance"]
+    )
+    child.start()
+    os.write(writes, str(child.pid).encode())
+    os._exit(0)
+
+
+def _become_instance(
+    order: dict[str, Any], fds: list[int], writes: int, supervisor_pid: int
+) -> None:
+    os.close(writes)
+    instance.main(order, *fds, supervisor_pid)
+
+
+if __name__ == "__main__":
+    main()

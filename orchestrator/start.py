@@ -1,0 +1,161 @@
+"""Bring a supervisor up: manifest, lock, sweep, logger, imports, Router plan, control socket.
+
+Everything that can be wrong before the first Peer starts is found here and told in one message.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import TextIO
+
+from orchestrator.errors import ManifestError, OrchestratorError
+from orchestrator.logs.reader import LogReader
+from orchestrator.logs.sink import LogSink
+from orchestrator.logs.writer import run_logger
+from orchestrator.loop import Loop
+from orchestrator.manifest import Manifest, load_manifest
+from orchestrator.processes import ExitStatus, Reaper, die_with_parent
+from orchestrator.rundir import RunDir
+from orchestrator.supervisor import Supervisor
+from orchestrator.surface import Surface
+
+#: Exit codes of a start that came to nothing (contract, section 3).
+EXIT_MANIFEST = 2
+EXIT_GAVE_UP = 3
+#: Told to a second ``up``: another stack has the lock; join that.
+EXIT_RUNS_ALREADY = 100
+
+
+class StartError(OrchestratorError):
+    """Nothing was started; ``exit_code`` says what kind of reason the text gives."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+def start_stack(
+    loop: Loop, manifest_path: Path, classes: str | None, status: TextIO
+) -> tuple[Supervisor, Callable[[], None]]:
+    """Start everything that a stack needs before its Router and Peers, and order those.
+
+    Returns:
+        The supervisor, whose loop is to be run, and what closes the rest afterwards.
+
+    Raises:
+        StartError: nothing was started, or it was ended again.
+    """
+    try:
+        manifest = load_manifest(manifest_path, os.environ)
+    except ManifestError as error:
+        raise StartError(str(error), EXIT_MANIFEST) from error
+    run_dir = RunDir(manifest.stack.run_dir)
+    try:
+        run_dir.prepare()
+    except OrchestratorError as error:
+        raise StartError(str(error), EXIT_MANIFEST) from error
+    if not run_dir.try_lock():
+        raise StartError(f"a stack runs already on {run_dir.path}", EXIT_RUNS_ALREADY)
+    swept = run_dir.sweep()
+    reaper = Reaper(loop)
+    sink = LogSink(loop)
+    logger = LoggerProcess(loop, reaper, sink, manifest, run_dir)
+    supervisor = Supervisor(loop, reaper, manifest, run_dir, sink, classes)
+    logger.say = supervisor.say
+    if swept:
+        supervisor.say(f"ended {swept} processes that a former run had left", level="WARNING")
+    _import_all(loop, supervisor)
+    try:
+        supervisor.plan_router()
+    except OrchestratorError as error:
+        raise StartError(str(error), EXIT_GAVE_UP) from error
+    surface = Surface(supervisor)
+    control = surface.listen(LogReader(run_dir.logs))
+
+    def close() -> None:
+        control.close()
+        logger.close()
+
+    status.write(json.dumps({"listening": str(run_dir.control)}) + "\n")
+    status.close()
+    return supervisor, close
+
+
+def _import_all(loop: Loop, supervisor: Supervisor) -> None:
+    """Import every Peer's module, in nurseries; all faults at once.
+
+    Raises:
+        StartError: with one line a Peer.
+    """
+    outcome: list[dict[str, str]] = []
+    supervisor.import_peers(supervisor.manifest.peers, outcome.append)
+    while not outcome:
+        loop.run_once(None)
+    if outcome[0]:
+        raise StartError(supervisor.describe_faults(outcome[0]), EXIT_MANIFEST)
+
+
+class LoggerProcess:
+    """The process that writes the logs; replaced when it dies, nothing but its memory is lost."""
+
+    def __init__(
+        self, loop: Loop, reaper: Reaper, sink: LogSink, manifest: Manifest, run_dir: RunDir
+    ) -> None:
+        self._loop = loop
+        self._reaper = reaper
+        self._sink = sink
+        self._logs = manifest.logs
+        self._folder = run_dir.logs
+        self._is_closed = False
+        self.say: Callable[..., None] = lambda *args, **kwargs: None
+        self.pid = 0
+        self._start()
+
+    def _start(self) -> None:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        supervisor = os.getpid()
+        self.pid = os.fork()
+        if self.pid == 0:
+            _keep_only(theirs.fileno())
+            for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+                # It ends when the supervisor does, and not before it has written everything.
+                signal.signal(signum, signal.SIG_IGN)
+            signal.set_wakeup_fd(-1)
+            die_with_parent(supervisor)
+            logs = self._logs
+            run_logger(
+                theirs.fileno(), str(self._folder), logs.max_size_bytes, logs.keep, logs.format
+            )
+            os._exit(0)
+        theirs.close()
+        self._reaper.watch(self.pid, self._exited)
+        self._sink.attach_logger(ours)
+
+    def _exited(self, status: ExitStatus) -> None:
+        if self._is_closed:
+            return
+        self.say("the logger ended; another one takes its place", level="WARNING")
+        # Not at once: whatever ended it might end the next one too.
+        self._loop.call_later(0.05, self._start)
+
+    def close(self) -> None:
+        """Let the logger write what is left, for a bounded time, and end it."""
+        self._is_closed = True
+        self._sink.close()
+        deadline = self._loop.now() + 1.0
+        while self._reaper.is_watched(self.pid) and self._loop.now() < deadline:
+            self._loop.run_once(0.05)
+
+
+def _keep_only(fd: int) -> None:
+    """Close every descriptor but the standard ones and ``fd``: locks and sockets are not ours."""
+    for entry in os.listdir("/proc/self/fd"):
+        if int(entry) > 2 and int(entry) != fd:
+            with contextlib.suppress(OSError):
+                os.close(int(entry))

@@ -1,0 +1,694 @@
+"""The supervisor: one thread, one loop; carries out what the core decides and tells it what happens.
+
+It never imports a Peer's module, never waits, and never starts a thread. Signal handlers only wake
+the loop. Every child is in the reaper's table; whatever else becomes a child is a stray, and killed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import random
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from orchestrator import channel
+from orchestrator.core import commands as do
+from orchestrator.core import events as happened
+from orchestrator.core.router import RouterSpec
+from orchestrator.core.stack import Stack
+from orchestrator.core.states import InstanceId, State
+from orchestrator.errors import OrchestratorError
+from orchestrator.loop import Loop, Timer
+from orchestrator.processes import (
+    ExitStatus,
+    Reaper,
+    become_subreaper,
+    kill_all_children,
+    signal_group,
+)
+from orchestrator.rundir import RUN_MARK, RunDir
+
+#: Seconds that a condemned process gets to write its tracebacks (measured: within 50 ms).
+DUMP_S = 0.1
+#: Canary calls missed in a row that condemn the Router.
+CANARY_FAILURES = 3
+#: Seconds that the logger gets at the end to write what is still in its pipes.
+LAST_LOGS_S = 1.0
+
+
+@dataclass(slots=True)
+class Process:
+    """One incarnation's process, as the supervisor holds it."""
+
+    instance: InstanceId
+    incarnation: int
+    link: socket.socket
+    pid: int | None = None
+    reason: str | None = None
+    pinged_at: float = 0.0
+    ponged_at: float = -1.0
+    is_reported: bool = False
+
+
+@dataclass(slots=True)
+class Report:
+    """The last heartbeat of an Instance: its answer and its round trip in seconds."""
+
+    content: dict[str, Any] = field(default_factory=dict)
+    elapsed_s: float = 0.0
+
+
+class Supervisor:
+    """One running stack. Everything happens in the loop's thread.
+
+    ``control`` is made by the caller of ``run`` on top of it: see ``orchestrator.surface``.
+    """
+
+    def __init__(
+        self, loop: Loop, reaper: Reaper, manifest: Any, run_dir: RunDir, sink: Any, classes: str | None
+    ) -> None:
+        from orchestrator.nurseries import NurseryPool
+
+        self.loop = loop
+        self.manifest = manifest
+        self.run_dir = run_dir
+        self.started_at = loop.now()
+        self.listeners: list[Callable[[dict[str, Any]], None]] = []
+        self.after_change: list[Callable[[], None]] = []
+        self.reports: dict[InstanceId, Report] = {}
+        self.launch: Any = None
+        self.finished: do.Finish | None = None
+        self._reaper = reaper
+        self._sink = sink
+        self._processes: dict[tuple[InstanceId, int], Process] = {}
+        self._deadline: Timer | None = None
+        self._sweep: Timer | None = None
+        self._router: Any = None
+        self._session: Any = None
+        self._principals: Any = None
+        self._is_killing = False
+        self._nursery_stdio = sink.open_streams("nursery")
+        self.pool = NurseryPool(
+            loop,
+            reaper,
+            root=manifest.root,
+            preload=manifest.stack.preload,
+            classes=classes,
+            stdio=self._nursery_stdio,
+            say=lambda text: self.say(text, level="WARNING"),
+        )
+        self.core = Stack.of(
+            {name: peer.spec for name, peer in manifest.peers.items()},
+            manifest.start_order(),
+            RouterSpec(),
+            stop_on_fatal=manifest.stack.on_fatal == "stop",
+        )
+
+    # ------------------------------------------------------------------ before anything starts
+
+    def import_peers(
+        self, names: Iterable[str], done: Callable[[dict[str, str]], None]
+    ) -> None:
+        """Bring up nurseries with these Peers' code as it is on the disk now."""
+        from orchestrator.nurseries import Upbringing
+
+        peers = {}
+        for name in names:
+            peer = self.manifest.peers[name]
+            env = {
+                **self.manifest.environ,
+                **peer.env,
+                RUN_MARK: os.environ.get(RUN_MARK, ""),
+                "WAMPY_STACK": self.manifest.stack.name,
+            }
+            env.pop("NOTIFY_SOCKET", None)
+            is_exec = peer.start_method == "exec"
+            peers[name] = Upbringing(peer.app, dict(peer.config), env, peer.cwd, is_exec)
+        self.pool.bring_up(peers, done)
+
+    def plan_router(self) -> None:
+        """Choose port and tickets, and plan the Router.
+
+        Raises:
+            OrchestratorError: the Router cannot be started: port taken, not installed, bad config.
+        """
+        from orchestrator.heartbeat import Listener, RouterSession
+        from orchestrator.router import choose_port, new_principals, plan_router
+
+        router = self.manifest.router
+        self._principals = new_principals()
+        port = router.port
+        if router.type != "external":
+            port = choose_port(router.host, router.port)
+        self.launch = plan_router(self.manifest, self._principals, port)
+        waits = tuple(wait_s for _, wait_s in self.launch.stop_steps)
+        self.core.router.spec = RouterSpec(
+            is_external=self.launch.argv is None,
+            start_timeout_s=router.start_timeout_s,
+            stop_step_waits_s=waits,
+        )
+        credential = self._credential("orchestrator")
+        self._session = RouterSession(
+            self.loop,
+            url=self.launch.stack_url,
+            realm=self.launch.realm,
+            authid=credential[0],
+            ticket=credential[1],
+            stack=self.manifest.stack.name,
+            listener=Listener(
+                joined=lambda: self.router_event(happened.RouterJoined()),
+                lost=self._session_lost,
+                answered=self._heartbeat_answered,
+                missed=self._heartbeat_missed,
+                canary_missed=self._canary_missed,
+            ),
+        )
+        self._write_state()
+
+    def _credential(self, principal: str) -> tuple[str | None, str | None]:
+        """Give authid and ticket of one of the three principals, or of ``[router] join``."""
+        router = self.manifest.router
+        if router.type == "external" or router.config is not None:
+            return (None, None) if router.join is None else (router.join.authid, router.join.ticket)
+        credential = getattr(self._principals, principal)
+        return credential.authid, credential.ticket
+
+    def _write_state(self) -> None:
+        operator = self._credential("operator")
+        self.run_dir.write_private(
+            self.run_dir.tickets,
+            json.dumps(
+                {
+                    "url": self.launch.stack_url,
+                    "realm": self.launch.realm,
+                    "authid": operator[0],
+                    "ticket": operator[1],
+                }
+            ),
+        )
+        self.run_dir.write_state(
+            {
+                "run": os.environ.get(RUN_MARK, ""),
+                "pid": os.getpid(),
+                "manifest": str(self.manifest.path),
+            }
+        )
+
+    # ------------------------------------------------------------------ events in, commands out
+
+    def decide(self, commands: Sequence[do.Command]) -> None:
+        """Carry out what the core decided, set its next deadline, and let waiters look."""
+        for command in commands:
+            self._carry_out(command)
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+        due_at = self.core.next_deadline()
+        if due_at is not None:
+            self._deadline = self.loop.call_at(due_at, self._deadline_passed)
+        for look in list(self.after_change):
+            look()
+
+    def _deadline_passed(self) -> None:
+        self._deadline = None
+        self.decide(self.core.deadline_passed(self.loop.now()))
+
+    def router_event(self, event: happened.RouterEvent) -> None:
+        """Tell the core of the Router."""
+        self.decide(self.core.router_event(event, self.loop.now()))
+
+    def instance_event(self, instance: InstanceId, event: happened.InstanceEvent) -> None:
+        """Tell the core of an Instance; costs next to nothing when nothing follows."""
+        commands = self.core.instance_event(instance, event, self.loop.now())
+        if commands or not isinstance(event, happened.ChildReady):
+            self.decide(commands)
+
+    def _carry_out(self, command: do.Command) -> None:
+        match command:
+            case do.SpawnChild():
+                self._spawn(command.instance, command.incarnation)
+            case do.DrainChild():
+                grace_s = self.core.instances[command.instance].spec.stop_grace_s
+                self._unwatch(command.instance, command.incarnation)
+                self._tell(command.instance, command.incarnation, {"drain": grace_s})
+            case do.HandOver():
+                self._tell(command.instance, command.incarnation, {"hand_over": True})
+            case do.TakeBack():
+                self._tell(command.instance, command.incarnation, {"take_back": True})
+                self._watch(command.instance, command.incarnation)
+            case do.TerminateChild():
+                self._unwatch(command.instance, command.incarnation)
+                self._signal(command.instance, command.incarnation, signal.SIGTERM)
+            case do.KillChild():
+                self._unwatch(command.instance, command.incarnation)
+                self._kill(command.instance, command.incarnation, command.dump)
+            case do.Report():
+                self._report(command)
+            case do.StartRouter():
+                self._start_router()
+            case do.StopRouter():
+                self._session.disconnect()
+                if self._router is not None:
+                    self._router.take_step(command.step)
+            case do.KillRouter():
+                if self._router is not None:
+                    self._router.kill()
+            case do.ReportRouter():
+                self._report_router(command)
+            case do.Finish():
+                self._finish(command)
+
+    # ------------------------------------------------------------------ Instances
+
+    def _spawn(self, instance: InstanceId, incarnation: int) -> None:
+        from orchestrator.nurseries import Spawn
+
+        peer = self.manifest.peers[instance.name]
+        ours, theirs = channel.channel_pair()
+        ours.setblocking(False)
+        process = Process(instance, incarnation, ours)
+        self._processes[instance, incarnation] = process
+        key = f"{instance}#{incarnation}"
+        authid, ticket = self._credential("peer")
+        order = {
+            "instance": str(instance),
+            "name": instance.name,
+            "index": instance.index,
+            "incarnation": incarnation,
+            "app": peer.app,
+            "config": peer.config,
+            "kind": peer.spec.kind.value,
+            "concurrency": peer.concurrency,
+            "queue": peer.queue,
+            "umask": peer.umask,
+            "start_timeout_s": peer.spec.start_timeout_s,
+            "stop_grace_s": peer.spec.stop_grace_s,
+            "debug": self.manifest.stack.debug,
+            "stack": self.manifest.stack.name,
+            "url": self.launch.stack_url,
+            "realm": self.launch.realm,
+            "authid": authid,
+            "ticket": ticket,
+            "tracebacks": str(self.run_dir.tracebacks / f"{instance.name}-{instance.index}.txt"),
+        }
+        stdout, stderr = self._sink.open_streams(str(instance))
+        spawn = Spawn(
+            lambda pid: self._forked(process, pid),
+            lambda reason: self._spawn_failed(process, reason),
+        )
+        try:
+            self.pool.spawn(instance.name, key, order, (stdout, stderr, theirs.fileno()), spawn)
+        finally:
+            theirs.close()
+            os.close(stdout)
+            os.close(stderr)
+
+    def _forked(self, process: Process, pid: int) -> None:
+        process.pid = pid
+        self._reaper.watch(pid, lambda status: self._exited(process, status))
+        self.loop.add_reader(process.link.fileno(), lambda: self._said(process))
+        self.instance_event(
+            process.instance, happened.ChildSpawned(process.incarnation, pid)
+        )
+
+    def _spawn_failed(self, process: Process, reason: str) -> None:
+        del self._processes[process.instance, process.incarnation]
+        process.link.close()
+        self._sink.release(str(process.instance))
+        event = happened.SpawnFailed(process.incarnation, reason, False, random.uniform(-1, 1))
+        self.instance_event(process.instance, event)
+
+    def _said(self, process: Process) -> None:
+        try:
+            received = channel.receive(process.link)
+        except BlockingIOError:
+            return
+        if received is None:
+            self.loop.remove_reader(process.link.fileno())
+            return
+        message = received[0]
+        if "pong" in message:
+            process.ponged_at = self.loop.now()
+        elif "started" in message:
+            self._watch(process.instance, process.incarnation)
+        elif "failed" in message:
+            process.reason = message["failed"]
+        elif message.get("session") == "lost" and self.core.router.ready:
+            event = happened.ChildUnready(process.incarnation, "it lost its session")
+            self.instance_event(process.instance, event)
+
+    def _exited(self, process: Process, status: ExitStatus) -> None:
+        while process.link.fileno() >= 0 and self._drain_link(process):
+            pass
+        self._unwatch(process.instance, process.incarnation)
+        if process.link.fileno() >= 0:
+            self.loop.remove_reader(process.link.fileno())
+            process.link.close()
+        del self._processes[process.instance, process.incarnation]
+        # Its process group may hold children that it left behind; those elsewhere are strays.
+        if process.pid is not None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)
+        self._sink.release(str(process.instance))
+        self._kill_strays()
+        self.instance_event(
+            process.instance,
+            happened.ChildExited(
+                process.incarnation,
+                status.code,
+                status.signal,
+                process.reason,
+                random.uniform(-1, 1),
+                self.core.router.ready,
+            ),
+        )
+
+    def _drain_link(self, process: Process) -> bool:
+        """Read one more message that the process said before it ended."""
+        try:
+            received = channel.receive(process.link)
+        except (BlockingIOError, OSError):
+            return False
+        if received is None:
+            return False
+        process.reason = received[0].get("failed", process.reason)
+        return True
+
+    def _kill_strays(self) -> None:
+        """Kill what an Instance left behind, as long as no fork is under way."""
+        if self._sweep is not None:
+            return
+
+        def sweep() -> None:
+            self._sweep = None
+            if not self.pool.is_idle:
+                self._sweep = self.loop.call_later(0.01, sweep)
+            elif self._reaper.kill_strays():
+                self._sweep = self.loop.call_later(0.005, sweep)
+
+        self._sweep = self.loop.call_later(0, sweep)
+
+    def _tell(self, instance: InstanceId, incarnation: int, message: dict[str, Any]) -> None:
+        process = self._processes.get((instance, incarnation))
+        if process is not None and process.link.fileno() >= 0:
+            channel.send(process.link, message)
+
+    def _signal(self, instance: InstanceId, incarnation: int, signum: int) -> None:
+        process = self._processes.get((instance, incarnation))
+        if process is not None and process.pid is not None:
+            signal_group(process.pid, signum)
+
+    def _kill(self, instance: InstanceId, incarnation: int, dump: bool) -> None:
+        if not dump:
+            self._signal(instance, incarnation, signal.SIGKILL)
+            return
+        process = self._processes.get((instance, incarnation))
+        if process is not None and process.pid is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process.pid, signal.SIGUSR2)
+        self.loop.call_later(
+            DUMP_S, lambda: self._signal(instance, incarnation, signal.SIGKILL)
+        )
+
+    def pid_of(self, instance: InstanceId) -> int | None:
+        """Give the pid of the current incarnation, or None."""
+        child = self.core.instances[instance].child
+        return None if child is None else child.pid
+
+    # ------------------------------------------------------------------ heartbeats
+
+    def _watch(self, instance: InstanceId, incarnation: int) -> None:
+        child = self.core.instances[instance].child
+        if child is not None and child.incarnation == incarnation:
+            policy = self.core.instances[instance].spec.heartbeat
+            self._session.watch(instance, incarnation, policy)
+
+    def _unwatch(self, instance: InstanceId, incarnation: int) -> None:
+        child = self.core.instances[instance].child
+        if child is None or child.incarnation == incarnation:
+            self._session.unwatch(instance)
+
+    def _heartbeat_answered(
+        self, instance: InstanceId, incarnation: int, report: dict[str, Any], elapsed_s: float
+    ) -> None:
+        self.reports[instance] = Report(report, elapsed_s)
+        commands = self.core.heartbeat_answered(
+            happened.HeartbeatAnswered(
+                instance,
+                incarnation,
+                bool(report.get("ready")),
+                report.get("reason"),
+                float(report.get("oldest_call_s") or 0.0),
+            ),
+            self.loop.now(),
+        )
+        if commands:
+            self.decide(commands)
+
+    def _heartbeat_missed(self, instance: InstanceId, incarnation: int) -> None:
+        process = self._processes.get((instance, incarnation))
+        if process is None:
+            return
+        beats = process.ponged_at >= process.pinged_at
+        now = self.loop.now()
+        event = happened.HeartbeatMissed(instance, incarnation, beats)
+        process.pinged_at = now
+        self._tell(instance, incarnation, {"ping": now})
+        self.decide(self.core.heartbeat_missed(event, now))
+
+    def _session_lost(self, reason: str) -> None:
+        if self.core.router.ready:
+            self.say(f"router: {reason}", level="WARNING")
+        self.router_event(happened.RouterLost(reason))
+
+    def _canary_missed(self, in_a_row: int) -> None:
+        if in_a_row >= CANARY_FAILURES and self.core.router.ready:
+            cause = f"it hangs: {in_a_row} calls to the orchestrator's own procedure unanswered"
+            self.router_event(happened.RouterCondemned(cause))
+
+    # ------------------------------------------------------------------ the Router
+
+    def _start_router(self) -> None:
+        from orchestrator.router_process import RouterProcess
+
+        if self.launch.argv is None:
+            self._session.connect()
+            return
+        stdio = self._sink.open_streams("router")
+        environ = {k: v for k, v in self.manifest.environ.items() if not k.startswith("NOTIFY_")}
+        environ[RUN_MARK] = os.environ.get(RUN_MARK, "")
+        try:
+            self._router = RouterProcess(
+                self.loop,
+                self._reaper,
+                self.launch,
+                environ=environ,
+                stdio=stdio,
+                on_ready=self._session.connect,
+                on_exit=self._router_exited,
+            )
+        except OSError as error:
+            reason = f"cannot start {self.launch.argv[0]}: {error.strerror}"
+            self.loop.call_later(0, lambda: self.router_event(happened.RouterExited(reason)))
+            return
+        finally:
+            for fd in stdio:
+                os.close(fd)
+        self.router_event(happened.RouterSpawned(self._router.pid))
+
+    def _router_exited(self, status: ExitStatus) -> None:
+        self._router = None
+        self._session.disconnect()
+        self._kill_strays()
+        # Its last words are in the logger's hands for a moment yet.
+        self.loop.call_later(0.1, lambda: self._tell_router_exit(status))
+
+    def _tell_router_exit(self, status: ExitStatus) -> None:
+        lines = self._sink.last_lines("router")
+        reason = self.launch.explain(status.code, status.signal, lines)
+        self._sink.release("router")
+        self.router_event(happened.RouterExited(reason, random.uniform(-1, 1)))
+
+    # ------------------------------------------------------------------ telling
+
+    def say(self, text: str, *, level: str = "INFO", **fields: Any) -> None:
+        """Write one line of the stack's own log."""
+        self._sink.log({"level": level, "message": text, **fields})
+
+    def _report(self, report: do.Report) -> None:
+        reason = f" ({report.reason})" if report.reason else ""
+        ready = ", ready" if report.ready else ""
+        delay = f", next start in {report.delay_s:.1f} s" if report.delay_s else ""
+        if report.old is not report.new or report.reason or report.ready:
+            bad = report.new in (State.BACKOFF, State.FATAL)
+            level = "ERROR" if report.new is State.FATAL else "WARNING" if bad else "INFO"
+            text = f"{report.instance}: {report.new.value}{ready}{reason}{delay}"
+            self.say(text, level=level, pid=report.pid, incarnation=report.incarnation)
+        self._publish(
+            {
+                "instance": str(report.instance),
+                "old": report.old.value,
+                "new": report.new.value,
+                "ready": report.ready,
+                "incarnation": report.incarnation,
+                "pid": report.pid,
+                "reason": report.reason,
+                "at": time.time(),
+            }
+        )
+
+    def _report_router(self, report: do.ReportRouter) -> None:
+        reason = f" ({report.reason})" if report.reason else ""
+        ready = f", ready at {self.launch.public_url}" if report.ready else ""
+        bad = report.new in (State.BACKOFF, State.FATAL) or (
+            report.new is State.RUNNING and not report.ready
+        )
+        level = "ERROR" if report.new is State.FATAL else "WARNING" if bad else "INFO"
+        self.say(f"router: {report.new.value}{ready}{reason}", level=level)
+        self._publish(
+            {
+                "instance": "router",
+                "old": report.old.value,
+                "new": report.new.value,
+                "ready": report.ready,
+                "incarnation": self.core.router.restarts + 1,
+                "pid": self.core.router.pid,
+                "reason": report.reason,
+                "at": time.time(),
+            }
+        )
+
+    def _publish(self, transition: dict[str, Any]) -> None:
+        for listener in list(self.listeners):
+            listener(transition)
+        if self._session is not None:
+            topic = f"wampy.{self.manifest.stack.name}.transition"
+            self._session.publish(topic, transition, ["operator"])
+
+    # ------------------------------------------------------------------ the end
+
+    def shut_down(self, exit_code: int = 0, reason: str | None = None) -> None:
+        """Stop everything in reverse order; ``run`` returns when it has stopped."""
+        if not self.core.is_stopping:
+            self.say("stopping" + (f": {reason}" if reason else ""))
+        self.decide(self.core.shut_down(self.loop.now(), exit_code, reason))
+
+    def kill(self) -> None:
+        """End everything at once; calls in flight are lost."""
+        if self._is_killing:
+            return
+        self._is_killing = True
+        self.shut_down()
+        for process in self._processes.values():
+            if process.pid is not None:
+                signal_group(process.pid, signal.SIGKILL)
+        if self._router is not None:
+            self._router.kill()
+
+    def _finish(self, finish: do.Finish) -> None:
+        self.finished = finish
+        self._session.disconnect()
+        self.pool.close()
+        self.say("stopped" + (f": {finish.reason}" if finish.reason else ""))
+        for listener in list(self.listeners):
+            listener(
+                {
+                    "instance": None,
+                    "stack": "stopped",
+                    "exit_code": finish.exit_code,
+                    "reason": finish.reason,
+                    "at": time.time(),
+                }
+            )
+        # Whoever waits on the control socket gets the answer first.
+        self.loop.call_later(0.02, self.loop.stop)
+
+
+def run(arguments: list[str], guard_fd: int) -> int:
+    """Run a stack to its end; the body of the supervisor's process.
+
+    Args:
+        arguments: the manifest's path; the descriptor of the status pipe, on which one JSON line
+            tells whoever started us ``{"listening": path}`` or ``{"error", "exit_code"}``; and,
+            optionally, the path of pickled Peer classes.
+        guard_fd: its end tells that the guard has gone.
+
+    Returns:
+        The exit code (contract, section 3).
+    """
+    from orchestrator.start import StartError, start_stack
+
+    become_subreaper()
+    # Own group: what kills the guard's group must not decide for us.
+    os.setpgid(0, 0)
+    status = os.fdopen(int(arguments[1]), "w")
+    os.set_inheritable(status.fileno(), False)
+    loop = Loop(_report_error)
+    wake = _wake_on_signals(loop)
+    try:
+        supervisor, close = start_stack(
+            loop, Path(arguments[0]), arguments[2] if len(arguments) > 2 else None, status
+        )
+    except StartError as error:
+        status.write(json.dumps({"error": str(error), "exit_code": error.exit_code}) + "\n")
+        status.close()
+        kill_all_children()
+        return error.exit_code
+    wake(supervisor.shut_down)
+    loop.add_reader(guard_fd, lambda: _guard_gone(supervisor, guard_fd))
+    loop.run()
+    close()
+    kill_all_children()
+    supervisor.run_dir.clear()
+    return 0 if supervisor.finished is None else supervisor.finished.exit_code
+
+
+def _guard_gone(supervisor: Supervisor, guard_fd: int) -> None:
+    """Without the guard a ``kill -9`` of this process would leave orphans: end everything now."""
+    supervisor.loop.remove_reader(guard_fd)
+    supervisor.say("the guard is gone; ending everything", level="ERROR")
+    supervisor.kill()
+
+
+def _wake_on_signals(loop: Loop) -> Callable[[Callable[[], None]], None]:
+    """Let SIGTERM, SIGINT and SIGHUP call the function given later, from the loop."""
+    reads, writes = socket.socketpair()
+    reads.setblocking(False)
+    writes.setblocking(False)
+    signal.set_wakeup_fd(writes.fileno(), warn_on_full_buffer=False)
+    actions: list[Callable[[], None]] = []
+
+    def woken() -> None:
+        with contextlib.suppress(BlockingIOError):
+            got = reads.recv(4096)
+            if set(got) & {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}:
+                for action in actions:
+                    action()
+
+    loop.add_reader(reads.fileno(), woken)
+    for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
+        signal.signal(signum, lambda number, frame: None)
+    writes_kept.append(writes)
+    return actions.append
+
+
+#: The writing end that the signal handlers use must not be closed by the collector.
+writes_kept: list[socket.socket] = []
+
+
+def _report_error(error: BaseException) -> None:
+    """An exception in a callback is a bug: tell it, go on."""
+    import traceback
+
+    traceback.print_exception(error, file=sys.stderr)
+
+
+__all__ = ["OrchestratorError", "Supervisor", "run"]

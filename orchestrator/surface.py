@@ -1,0 +1,298 @@
+"""What others may ask of a running stack: the supervisor as the control socket sees it.
+
+Every request is answered through ``done`` when it has come about, or cannot any more; none blocks,
+so a slow stop holds up no other request.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from orchestrator.control.server import ControlServer
+from orchestrator.core.instance import Instance
+from orchestrator.core.spec import Kind
+from orchestrator.core.states import InstanceId, State
+from orchestrator.errors import UnknownTarget
+from orchestrator.logs.reader import LogReader
+from orchestrator.supervisor import Supervisor
+
+Outcome = dict[str, Any]
+Done = Callable[[list[Outcome]], None]
+
+
+class Surface:
+    """The supervisor's public face; implements ``control.StackControl``; in the loop's thread."""
+
+    def __init__(self, supervisor: Supervisor) -> None:
+        self._supervisor = supervisor
+        self._core = supervisor.core
+        self._waiters: list[_Waiter] = []
+        supervisor.after_change.append(self._look)
+
+    def listen(self, logs: LogReader) -> ControlServer:
+        """Open the control socket and order everything to start."""
+        supervisor = self._supervisor
+        control = ControlServer(supervisor.loop, supervisor.run_dir.control, self, logs)
+        return control
+
+    # ------------------------------------------------------------------ questions
+
+    def snapshot(self) -> dict[str, Any]:
+        """Give the shape of ``wampy ps --json`` (contract, section 3) and a little more."""
+        supervisor, core = self._supervisor, self._core
+        now = supervisor.loop.now()
+        launch, router = supervisor.launch, core.router
+        state = "starting"
+        if core.is_stopping:
+            state = "stopping"
+        elif router.ready and all(i.is_settled for i in core.instances.values() if i.wanted):
+            state = "running"
+        return {
+            "stack": supervisor.manifest.stack.name,
+            "state": state,
+            "pid": os.getpid(),
+            "manifest": str(supervisor.manifest.path),
+            "run_dir": str(supervisor.run_dir.path),
+            "uptime_s": round(now - supervisor.started_at, 3),
+            "router": {
+                "type": launch.type,
+                "state": router.state.value,
+                "ready": router.ready,
+                "reason": router.reason,
+                "pid": router.pid,
+                "host": launch.host,
+                "port": launch.port,
+                "url": launch.public_url,
+                "realm": launch.realm,
+                "restarts": router.restarts,
+                "uptime_s": _age(router.started_at if router.pid else None, now),
+            },
+            "instances": [self._row(i, now) for i in core.instances.values()],
+        }
+
+    def _row(self, instance: Instance, now: float) -> dict[str, Any]:
+        report = self._supervisor.reports.get(instance.id)
+        child = instance.child
+        is_current = (
+            report is not None
+            and child is not None
+            and report.content.get("incarnation") == child.incarnation
+        )
+        content = report.content if report is not None and is_current else {}
+        last = instance.last_exit
+        return {
+            "name": instance.id.name,
+            "index": instance.id.index,
+            "instance": str(instance.id),
+            "kind": instance.spec.kind.value,
+            "state": instance.state.value,
+            "ready": instance.ready,
+            "completed": instance.completed,
+            "reason": instance.reason,
+            "saturated": bool(content.get("saturated", False)),
+            "pid": None if child is None else child.pid,
+            "incarnation": instance.incarnation,
+            "uptime_s": _age(None if child is None else instance.started_at, now),
+            "restarts": instance.restarts,
+            "heartbeat_ms": round(report.elapsed_s * 1000, 2) if report and is_current else None,
+            "in_flight": content.get("in_flight", 0),
+            "oldest_call_s": content.get("oldest_call_s", 0.0),
+            "calls": content.get("calls", 0),
+            "errors": content.get("errors", 0),
+            "pss_bytes": content.get("pss_bytes"),
+            "exit": None
+            if last is None
+            else {
+                "code": last.code,
+                "signal": last.signal,
+                "cause": last.cause,
+                "at": round(time.time() - (now - last.at), 3),
+            },
+        }
+
+    def subscribe(self, listener: Callable[[dict[str, Any]], None]) -> Callable[[], None]:
+        """Hear every transition from now on; the result ends that."""
+        listeners = self._supervisor.listeners
+        listeners.append(listener)
+        return lambda: listeners.remove(listener) if listener in listeners else None
+
+    # ------------------------------------------------------------------ requests
+
+    def up(self, targets: list[str], scale: dict[str, int], done: Done) -> None:
+        """Start what is named, or everything, with what it needs; done when all is settled."""
+        self.start(targets or ["all"], done)
+
+    def start(self, targets: list[str], done: Done) -> None:
+        """Start instances; done when each is ready (a job: begun or done), or cannot be."""
+        ids = self._resolve(targets)
+        now = self._supervisor.loop.now()
+        self._wait(ids, _started, done)
+        self._supervisor.decide(self._core.start(ids, now))
+
+    def stop(self, targets: list[str], done: Done) -> None:
+        """Stop instances, drained; done when none of their processes is left."""
+        ids = self._resolve(targets)
+        self._wait(ids, _stopped, done)
+        self._supervisor.decide(self._core.stop(ids, self._supervisor.loop.now()))
+
+    def restart(self, targets: list[str], hard: bool, done: Done) -> None:
+        """Restart with the code that is on the disk now; done when the new ones are ready.
+
+        The code is tried out first: if it cannot be imported, nothing old is touched.
+        """
+        ids = self._resolve(targets)
+        before = {i: self._core.instances[i].incarnation for i in ids}
+
+        def imported(faults: dict[str, str]) -> None:
+            if faults:
+                text = self._supervisor.describe_faults(faults)
+                done([_outcome(self._core.instances[i], False, text) for i in ids])
+                return
+
+            def is_restarted(instance: Instance) -> bool | None:
+                if instance.incarnation == before[instance.id] and instance.state is State.STOPPING:
+                    return None
+                if instance.incarnation == before[instance.id] and instance.wanted:
+                    return None if instance.id.name in self._core.rolls else _failed(instance)
+                if instance.outgoing:
+                    return None
+                return _started(instance)
+
+            self._wait(ids, is_restarted, done)
+            now = self._supervisor.loop.now()
+            self._supervisor.decide(self._core.restart(ids, now, hard=hard))
+
+        self._supervisor.import_peers(dict.fromkeys(i.name for i in ids), imported)
+
+    def wait_ready(self, targets: list[str], done: Done) -> None:
+        """Wait until every wanted instance is ready, or one of them cannot be."""
+        ids = self._resolve(targets or ["all"])
+        self._wait(ids, _started, done)
+        self._look()
+
+    def shutdown(self, done: Done) -> None:
+        """Stop everything in reverse order, the Router last."""
+        self._wait(list(self._core.instances), _stopped, done, at_end=True)
+        self._supervisor.shut_down()
+
+    def kill(self, done: Done) -> None:
+        """End everything at once."""
+        self._wait(list(self._core.instances), _stopped, done, at_end=True)
+        self._supervisor.kill()
+
+    def signal(self, target: str, signum: int) -> None:
+        """Send a signal to the processes of a target, not to their groups."""
+        for instance in self._resolve([target]):
+            pid = self._supervisor.pid_of(instance)
+            if pid is not None:
+                os.kill(pid, signal.Signals(signum))
+
+    # ------------------------------------------------------------------ how
+
+    def _resolve(self, targets: Iterable[str]) -> list[InstanceId]:
+        """Turn ``search``, ``search:0`` and ``all`` into Instances, in the order of start.
+
+        Raises:
+            UnknownTarget: there is no such Peer or Instance.
+        """
+        found: set[InstanceId] = set()
+        for target in targets:
+            name, _, index = target.partition(":")
+            matching = [
+                i
+                for i in self._core.instances
+                if target == "all" or (i.name == name and index in ("", "*", str(i.index)))
+            ]
+            if not matching:
+                known = sorted({i.name for i in self._core.instances})
+                raise UnknownTarget(target, known)
+            found.update(matching)
+        return [i for i in self._core.instances if i in found]
+
+    def _wait(
+        self,
+        ids: list[InstanceId],
+        look: Callable[[Instance], bool | None],
+        done: Done,
+        *,
+        at_end: bool = False,
+    ) -> None:
+        self._waiters.append(_Waiter([self._core.instances[i] for i in ids], look, done, at_end))
+
+    def _look(self) -> None:
+        """After every change: who has what it waited for?"""
+        over = self._supervisor.finished is not None
+        for waiter in list(self._waiters):
+            outcomes = waiter.outcomes(over, self._core.is_stopping, self._core.exit_reason)
+            if outcomes is not None:
+                self._waiters.remove(waiter)
+                waiter.done(outcomes)
+
+
+class _Waiter:
+    """One request under way. ``look`` says True (reached), False (cannot be any more) or None."""
+
+    def __init__(
+        self,
+        instances: list[Instance],
+        look: Callable[[Instance], bool | None],
+        done: Done,
+        at_end: bool,
+    ) -> None:
+        self._instances = instances
+        self._look = look
+        self.done = done
+        self._at_end = at_end
+
+    def outcomes(self, over: bool, stopping: bool, reason: str | None) -> list[Outcome] | None:
+        """Give the answer once there is one for every Instance."""
+        if self._at_end:
+            return [_outcome(i, True) for i in self._instances] if over else None
+        found: list[Outcome] = []
+        for instance in self._instances:
+            reached = self._look(instance)
+            if reached is None and stopping and self._look is not _stopped:
+                found.append(_outcome(instance, False, reason or "the stack is stopping"))
+            elif reached is None:
+                return None
+            else:
+                found.append(_outcome(instance, reached))
+        return found
+
+
+def _outcome(instance: Instance, is_ok: bool, reason: str | None = None) -> Outcome:
+    return {
+        "instance": str(instance.id),
+        "ok": is_ok,
+        "state": instance.state.value,
+        "reason": reason or instance.reason,
+    }
+
+
+def _started(instance: Instance) -> bool | None:
+    if instance.is_settled:
+        return True
+    if instance.spec.kind is Kind.JOB and instance.state is State.RUNNING:
+        return True
+    return _failed(instance)
+
+
+def _failed(instance: Instance) -> bool | None:
+    """False once the Instance cannot become ready by itself any more."""
+    if instance.state in (State.FATAL, State.EXITED):
+        return False
+    if instance.state is State.STOPPED and not instance.wanted:
+        return False
+    return None
+
+
+def _stopped(instance: Instance) -> bool | None:
+    return True if instance.is_gone and instance.state is not State.BACKOFF else None
+
+
+def _age(since: float | None, now: float) -> float | None:
+    return None if since is None else round(now - since, 3)
