@@ -1,0 +1,170 @@
+"""What a manifest says, read and checked: plain values. Durations are float seconds (``…_s``)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from orchestrator.core.spec import PeerSpec
+
+
+@dataclass(frozen=True, slots=True)
+class StackSection:
+    """``[stack]``.
+
+    Attributes:
+        name: part of URIs, ``[a-z0-9_]+``.
+        run_dir: absolute.
+        on_fatal: ``keep`` or ``stop``.
+    """
+
+    name: str
+    realm: str
+    run_dir: Path
+    preload: tuple[str, ...]
+    on_fatal: str
+    debug: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LogsSection:
+    """``[logs]``; ``format`` is ``text`` or ``json``, ``keep`` counts rotated files."""
+
+    max_size_bytes: int
+    keep: int
+    format: str
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """How orchestrator and Peers join a Router that the stack did not configure."""
+
+    authid: str
+    ticket: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class TicketUser:
+    """Somebody who may join over TCP with a ticket."""
+
+    role: str
+    secret: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """One permission of a role.
+
+    Attributes:
+        match: ``exact``, ``prefix`` or ``wildcard``.
+        allow: some of ``call``, ``register``, ``publish``, ``subscribe``.
+    """
+
+    uri: str
+    match: str
+    allow: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class RouterSection:
+    """``[router]`` with ``[router.auth]`` and ``[[router.roles.NAME]]``.
+
+    Attributes:
+        type: ``crossbar`` or ``external``.
+        port: 0 for a free one.
+        tls: always None: not supported yet.
+        config: crossbar: the user's own node config, absolute.
+        command: crossbar: another executable.
+        url: external: the Router that already runs; empty otherwise.
+        join: external, or an own config: how orchestrator and Peers join; None: anonymous.
+        anonymous: the role of who joins over TCP without a ticket, or ``off``.
+        tickets: by authid.
+        roles: the permissions of each role.
+    """
+
+    type: str
+    host: str
+    port: int
+    path: str
+    insecure: bool
+    tls: None
+    config: Path | None
+    command: tuple[str, ...] | None
+    url: str
+    join: Join | None
+    start_timeout_s: float
+    stop_grace_s: float
+    anonymous: str
+    tickets: dict[str, TicketUser]
+    roles: dict[str, tuple[Permission, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class PeerSection:
+    """``[peers.NAME]`` with ``[defaults]`` merged in.
+
+    Attributes:
+        spec: what the core needs of it.
+        app: ``module:Class``.
+        env: added to ``Manifest.environ`` for this Peer; not in the repr: it may hold secrets.
+        cwd: absolute.
+        start_method: ``fork`` or ``exec``.
+        umask: None leaves it as it is.
+        line: of its header in the manifest; 0 when it has none of its own.
+    """
+
+    spec: PeerSpec
+    app: str
+    config: dict[str, Any] = field(repr=False)
+    env: dict[str, str] = field(repr=False)
+    cwd: Path
+    concurrency: int
+    queue: int
+    start_method: str
+    umask: int | None
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """One ``wampy.toml``, checked as far as that goes without importing anything.
+
+    Attributes:
+        path: absolute, of the file.
+        root: its folder; Peers' modules are found here first.
+        peers: in the order of the manifest.
+        environ: what the Peers get: the environment, then what only the dotenv files set.
+        text: the file as it was read, for placing later faults on their lines.
+    """
+
+    path: Path
+    root: Path
+    stack: StackSection
+    logs: LogsSection
+    router: RouterSection
+    peers: dict[str, PeerSection]
+    environ: dict[str, str] = field(repr=False)
+    text: str = field(repr=False, default="")
+
+    def start_order(self) -> list[str]:
+        """Give the names of all Peers: dependencies first, else as in the manifest."""
+        from orchestrator.manifest.dependencies import start_order
+
+        return start_order({name: list(peer.spec.depends_on) for name, peer in self.peers.items()})
+
+    def with_dependencies(self, names: list[str]) -> list[str]:
+        """Give ``names`` and all that they need, in the order of start.
+
+        Raises:
+            KeyError: there is no such Peer.
+        """
+        wanted: set[str] = set()
+        pending = list(names)
+        while pending:
+            name = pending.pop()
+            if name not in wanted:
+                wanted.add(name)
+                pending.extend(self.peers[name].spec.depends_on)
+        return [name for name in self.start_order() if name in wanted]
