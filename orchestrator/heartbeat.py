@@ -276,7 +276,9 @@ class RouterSession:
         batch: dict[int, Call] = {}
         messages: list[Message] = []
         for watched in asked:
-            message = self._protocol.call(self._echo if watched is None else watched.uri, (), {}, {})
+            message = self._protocol.call(
+                self._echo if watched is None else watched.uri, (), {}, {}
+            )
             messages.append(message)
             batch[message.request_id] = Call(watched, now)
         self._calls.update(batch)

@@ -19,6 +19,7 @@ from orchestrator import channel
 from orchestrator.loop import Loop
 from orchestrator.processes import ExitStatus, Reaper
 
+
 @dataclass(frozen=True, slots=True)
 class Imported:
     """What came of an import: faults by Peer, Peers whose modules start threads, declared names."""
@@ -74,10 +75,14 @@ class Nursery:
         """Whether no fork is under way."""
         return not self._spawns
 
-    def fork(self, key: str, order: dict[str, Any], fds: tuple[int, int, int], spawn: Spawn) -> None:
+    def fork(
+        self, key: str, order: dict[str, Any], fds: tuple[int, int, int], spawn: Spawn
+    ) -> None:
         """Order an Instance; ``fds`` (stdout, stderr, channel) may be closed afterwards."""
         self._spawns[key] = spawn
-        if self._link.fileno() < 0 or not channel.send(self._link, {"fork": {**order, "key": key}}, fds):
+        if self._link.fileno() < 0 or not channel.send(
+            self._link, {"fork": {**order, "key": key}}, fds
+        ):
             del self._spawns[key]
             # Later, not from within the order: whoever gave it is still deciding.
             self._loop.call_later(0, lambda: spawn.on_failed("the nursery takes no orders"))
@@ -99,9 +104,7 @@ class Nursery:
         message = received[0]
         if "imported" in message:
             self.has_imported = True
-            self._on_imported(
-                Imported(message["imported"], message["faults"], message["threaded"])
-            )
+            self._on_imported(Imported(message["imported"], message["faults"], message["threaded"]))
         elif "forked" in message:
             self._spawns.pop(message["forked"]).on_forked(message["pid"])
         elif "failed" in message:
@@ -329,9 +332,7 @@ class _BringUp:
         self._waiting += 1
         made.append(self._pool.start_nursery(group, imported, died))
 
-    def _imported(
-        self, nursery: Nursery, group: dict[str, Upbringing], outcome: Imported
-    ) -> None:
+    def _imported(self, nursery: Nursery, group: dict[str, Upbringing], outcome: Imported) -> None:
         threaded = [name for name in outcome.threaded if not group[name].is_exec]
         if outcome.faults:
             self._faults.update(outcome.faults)

@@ -73,7 +73,13 @@ class Supervisor:
     """
 
     def __init__(
-        self, loop: Loop, reaper: Reaper, manifest: Any, run_dir: RunDir, sink: Any, classes: str | None
+        self,
+        loop: Loop,
+        reaper: Reaper,
+        manifest: Any,
+        run_dir: RunDir,
+        sink: Any,
+        classes: str | None,
     ) -> None:
         from orchestrator.nurseries import NurseryPool
 
@@ -114,9 +120,7 @@ class Supervisor:
 
     # ------------------------------------------------------------------ before anything starts
 
-    def import_peers(
-        self, names: Iterable[str], done: Callable[[dict[str, str]], None]
-    ) -> None:
+    def import_peers(self, names: Iterable[str], done: Callable[[dict[str, str]], None]) -> None:
         """Bring up nurseries with these Peers' code as it is on the disk now."""
         from orchestrator.nurseries import Upbringing
 
@@ -133,6 +137,16 @@ class Supervisor:
             is_exec = peer.start_method == "exec"
             peers[name] = Upbringing(peer.app, dict(peer.config), env, peer.cwd, is_exec)
         self.pool.bring_up(peers, done)
+
+    def describe_faults(self, faults: dict[str, str]) -> str:
+        """Give one line for each Peer whose import failed, with its place in the manifest."""
+        path = self.manifest.path.name
+        lines = []
+        for name, fault in faults.items():
+            peer = self.manifest.peers.get(name)
+            where = f"{path}: {name}" if peer is None else f"{path}:{peer.line}: [peers.{name}] app"
+            lines.append(f"{where}: {fault}")
+        return "\n".join(lines)
 
     def plan_router(self) -> None:
         """Choose port and tickets, and plan the Router.
@@ -315,9 +329,7 @@ class Supervisor:
         process.pid = pid
         self._reaper.watch(pid, lambda status: self._exited(process, status))
         self.loop.add_reader(process.link.fileno(), lambda: self._said(process))
-        self.instance_event(
-            process.instance, happened.ChildSpawned(process.incarnation, pid)
-        )
+        self.instance_event(process.instance, happened.ChildSpawned(process.incarnation, pid))
 
     def _spawn_failed(self, process: Process, reason: str) -> None:
         del self._processes[process.instance, process.incarnation]
@@ -414,9 +426,7 @@ class Supervisor:
         if process is not None and process.pid is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process.pid, signal.SIGUSR2)
-        self.loop.call_later(
-            DUMP_S, lambda: self._signal(instance, incarnation, signal.SIGKILL)
-        )
+        self.loop.call_later(DUMP_S, lambda: self._signal(instance, incarnation, signal.SIGKILL))
 
     def pid_of(self, instance: InstanceId) -> int | None:
         """Give the pid of the current incarnation, or None."""

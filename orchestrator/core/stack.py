@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from orchestrator.core.commands import Command, Finish
 from orchestrator.core.events import (
     ChildCondemned,
+    ChildExited,
     ChildReady,
     ChildUnready,
     DeadlinePassed,
@@ -201,7 +202,9 @@ class Stack:
             return []
         commands = instance.handle(event, now)
         # Most events are heartbeats that change nothing: they must cost nothing.
-        return commands + self._advance(now) if commands else commands
+        if commands or isinstance(event, ChildExited):
+            commands += self._advance(now)
+        return commands
 
     def router_event(self, event: RouterEvent, now: float) -> list[Command]:
         """Hand an event to the Router, and draw the stack's conclusions."""

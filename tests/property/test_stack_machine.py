@@ -1,0 +1,183 @@
+"""The whole stack under random events and time: what must hold, holds in every order."""
+
+from __future__ import annotations
+
+from hypothesis import settings, strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from orchestrator.core import commands as do
+from orchestrator.core import events as happened
+from orchestrator.core.router import RouterSpec
+from orchestrator.core.spec import Condition, PeerSpec
+from orchestrator.core.stack import Stack
+from orchestrator.core.states import InstanceId, State
+
+PEERS = {
+    "store": PeerSpec("store", restart_limit=4),
+    "search": PeerSpec("search", replicas=2, depends_on={"store": Condition.READY}),
+    "tail": PeerSpec("tail", depends_on={"search": Condition.READY}, restart_limit=None),
+}
+
+
+class StackMachine(RuleBasedStateMachine):
+    """A stack with make-believe processes: what the core orders comes about, at random times."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 0.0
+        self.stack = Stack.of(PEERS, list(PEERS), RouterSpec())
+        self.ordered: list[tuple[InstanceId, int]] = []
+        self.alive: dict[tuple[InstanceId, int], str] = {}
+        self.router_alive = False
+        self.finished = False
+        self.carry_out(self.stack.start(self.stack.instances, self.now))
+
+    def carry_out(self, commands: list[do.Command]) -> None:
+        for command in commands:
+            match command:
+                case do.SpawnChild():
+                    assert not self.finished
+                    self.check_start(command.instance)
+                    self.ordered.append((command.instance, command.incarnation))
+                case do.DrainChild():
+                    self.check_stop(command.instance)
+                    self.alive[command.instance, command.incarnation] = "draining"
+                case do.HandOver():
+                    self.alive[command.instance, command.incarnation] = "handed over"
+                case do.TakeBack():
+                    self.alive[command.instance, command.incarnation] = "serving"
+                case do.TerminateChild() | do.KillChild():
+                    key = (command.instance, command.incarnation)
+                    if key in self.alive:
+                        self.alive[key] = "dying"
+                case do.StartRouter():
+                    assert not self.router_alive
+                    self.router_alive = True
+                case do.Finish():
+                    assert not self.alive and not self.ordered and not self.router_alive
+                    self.finished = True
+
+    def check_start(self, instance: InstanceId) -> None:
+        assert self.stack.router.ready, "started without a router"
+        assert not self.stack.is_stopping, "started while stopping"
+
+    def check_stop(self, instance: InstanceId) -> None:
+        if not self.stack.is_stopping:
+            return
+        for (other, _), fate in self.alive.items():
+            if instance.name in PEERS[other.name].depends_on:
+                assert fate in ("draining", "dying"), f"{instance} stopped before {other}"
+
+    @rule(dt=st.floats(0.0, 40.0))
+    def time_passes(self, dt: float) -> None:
+        target = self.now + dt
+        for _ in range(200):
+            due = self.stack.next_deadline()
+            if due is None or due > target:
+                break
+            self.now = max(self.now, due)
+            self.carry_out(self.stack.deadline_passed(self.now))
+        self.now = target
+
+    @precondition(lambda self: self.ordered)
+    @rule(fails=st.booleans())
+    def fork_comes_about(self, fails: bool) -> None:
+        instance, incarnation = self.ordered.pop(0)
+        if fails:
+            event = happened.SpawnFailed(incarnation, "no memory", False)
+            self.carry_out(self.stack.instance_event(instance, event, self.now))
+            return
+        self.alive[instance, incarnation] = "serving"
+        event2 = happened.ChildSpawned(incarnation, 1000 + incarnation)
+        self.carry_out(self.stack.instance_event(instance, event2, self.now))
+
+    @precondition(lambda self: self.alive)
+    @rule(data=st.data(), ready=st.booleans())
+    def heartbeat(self, data: st.DataObject, ready: bool) -> None:
+        instance, incarnation = data.draw(st.sampled_from(sorted(self.alive)))
+        if self.stack.router.ready:
+            event = happened.HeartbeatAnswered(instance, incarnation, ready, None, 0.0)
+            self.carry_out(self.stack.heartbeat_answered(event, self.now))
+
+    @precondition(lambda self: self.alive)
+    @rule(data=st.data())
+    def miss(self, data: st.DataObject) -> None:
+        instance, incarnation = data.draw(st.sampled_from(sorted(self.alive)))
+        event = happened.HeartbeatMissed(instance, incarnation, False)
+        self.carry_out(self.stack.heartbeat_missed(event, self.now))
+
+    @precondition(lambda self: self.alive)
+    @rule(data=st.data(), code=st.sampled_from([0, 1, 78]))
+    def exits(self, data: st.DataObject, code: int) -> None:
+        key = data.draw(st.sampled_from(sorted(self.alive)))
+        del self.alive[key]
+        event = happened.ChildExited(key[1], code, None, router_ready=self.stack.router.ready)
+        self.carry_out(self.stack.instance_event(key[0], event, self.now))
+
+    @precondition(lambda self: self.router_alive)
+    @rule()
+    def router_joins(self) -> None:
+        self.carry_out(self.stack.router_event(happened.RouterJoined(), self.now))
+
+    @precondition(lambda self: self.router_alive)
+    @rule()
+    def router_dies(self) -> None:
+        self.router_alive = False
+        self.carry_out(self.stack.router_event(happened.RouterLost("lost"), self.now))
+        self.carry_out(self.stack.router_event(happened.RouterExited("killed"), self.now))
+
+    @rule(data=st.data())
+    def a_user_acts(self, data: st.DataObject) -> None:
+        some = data.draw(st.lists(st.sampled_from(sorted(self.stack.instances)), unique=True))
+        action = data.draw(st.sampled_from(["start", "stop", "restart", "hard"]))
+        if action == "start":
+            self.carry_out(self.stack.start(some, self.now))
+        elif action == "stop":
+            self.carry_out(self.stack.stop(some, self.now))
+        else:
+            hard = action == "hard"
+            self.carry_out(self.stack.restart(some, self.now, hard=hard))
+
+    @rule()
+    def shut_down(self) -> None:
+        self.carry_out(self.stack.shut_down(self.now))
+
+    @invariant()
+    def one_incarnation_at_most_that_is_not_draining(self) -> None:
+        for instance in self.stack.instances:
+            fates = [fate for (i, _), fate in self.alive.items() if i == instance]
+            ordered = sum(1 for i, _ in self.ordered if i == instance)
+            assert fates.count("serving") + ordered <= 1, f"{instance}: {fates}, {ordered} ordered"
+
+    @invariant()
+    def limits_hold(self) -> None:
+        for instance in self.stack.instances.values():
+            limit = instance.spec.restart_limit
+            if limit is not None and instance.state is not State.FATAL:
+                assert instance.failures < limit
+
+    def teardown(self) -> None:
+        """A stop always ends: processes that are told to die do, sooner or later."""
+        self.carry_out(self.stack.shut_down(self.now))
+        for _ in range(400):
+            if self.finished:
+                break
+            while self.ordered:
+                instance, incarnation = self.ordered.pop()
+                self.alive[instance, incarnation] = "serving"
+                event = happened.ChildSpawned(incarnation, 1)
+                self.carry_out(self.stack.instance_event(instance, event, self.now))
+            for key in [k for k, fate in self.alive.items() if fate == "dying"]:
+                del self.alive[key]
+                gone = happened.ChildExited(key[1], None, 9)
+                self.carry_out(self.stack.instance_event(key[0], gone, self.now))
+            if not self.alive and self.router_alive and self.stack.router.state is State.STOPPING:
+                self.router_alive = False
+                ended = happened.RouterExited("stopped")
+                self.carry_out(self.stack.router_event(ended, self.now))
+            self.time_passes(5.0)
+        assert self.finished, "the stop never ended"
+
+
+TestStackMachine = StackMachine.TestCase
+TestStackMachine.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
