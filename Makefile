@@ -37,7 +37,7 @@ CROSSBAR_WANTED := $(BIN)/python -c 'import tomllib; \
 	if [ -x .venv-crossbar/bin/crossbar ] && [ "$$(cat $@ 2>/dev/null)" = "$$wanted" ]; then touch $@; else \
 	  echo "== Installing $$wanted into .venv-crossbar (once; 140 packages, 377 MB, one to three minutes)"; \
 	  { test -x .venv-crossbar/bin/python || $(PYTHON) -m venv .venv-crossbar; } && \
-	  .venv-crossbar/bin/python -m pip install --disable-pip-version-check $$wanted && \
+	  PYBJDATA_NO_EXTENSION=1 .venv-crossbar/bin/python -m pip install --disable-pip-version-check $$wanted && \
 	  .venv-crossbar/bin/python -m compileall -q .venv-crossbar/lib >/dev/null 2>&1; \
 	  .venv-crossbar/bin/crossbar version >/dev/null && echo "$$wanted" > $@; fi
 

@@ -61,8 +61,9 @@ def find_crossbar(near: Path | None = None, environ: Mapping[str, str] | None = 
         return Path(os.path.abspath(on_path))
     raise CrossbarNotFound(
         f"no Crossbar is installed: looked for {VENV_PATH} in {folder} and its parents,"
-        f" for {beside} and for `crossbar` on PATH; install it (pip install 'wampy-stack[crossbar]',"
-        f" best in a venv of its own) and name it by ${ENVIRONMENT_VARIABLE} or by `command` in [router]"
+        f" for {beside} and for `crossbar` on PATH; install it"
+        " (pip install 'wampy-stack[crossbar]', best in a venv of its own) and name it by"
+        f" ${ENVIRONMENT_VARIABLE} or by `command` in [router]"
     )
 
 
