@@ -1,8 +1,8 @@
 """The guard above the supervisor: whatever happens to that, nothing of the stack outlives it.
 
-``kill -9`` of the supervisor would leave the Instances' own children, those in sessions of their own
-and stopped ones included. The guard is a subreaper: when the supervisor has ended they fall to it,
-and it kills them. It imports next to nothing and does nothing else, so that it has no reason to fail.
+``kill -9`` of the supervisor would leave the Instances' own children, those in sessions of their
+own and stopped ones included. The guard is a subreaper: when the supervisor has ended they fall to
+it, and it kills them. It imports next to nothing and does nothing else: no reason to fail.
 """
 
 from __future__ import annotations

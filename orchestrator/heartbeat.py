@@ -12,16 +12,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from orchestrator.core.spec import HeartbeatPolicy
-from orchestrator.core.states import InstanceId
-from orchestrator.loop import Loop, Timer
-from orchestrator.wire import Wire
 from wampy.auth import Ticket
 from wampy.errors import WampyError
 from wampy.messages import Message
 from wampy.protocol.session import (
-    ClientProtocol,
     Challenged,
+    ClientProtocol,
     Invoked,
     Joined,
     Left,
@@ -29,6 +25,11 @@ from wampy.protocol.session import (
     Reply,
 )
 from wampy.serializers import MSGPACK
+
+from orchestrator.core.spec import HeartbeatPolicy
+from orchestrator.core.states import InstanceId
+from orchestrator.loop import Loop, Timer
+from orchestrator.wire import Wire
 
 #: Seconds between two attempts to reach a Router that is expected to be there.
 RECONNECT_S = 0.05
@@ -189,7 +190,8 @@ class RouterSession:
                 return
 
     def _handle(self, received: Any) -> None:
-        assert self._protocol is not None and self._wire is not None
+        assert self._protocol is not None
+        assert self._wire is not None
         if isinstance(received, Reply):
             call = self._calls.pop(received.request_id, None)
             if call is not None:

@@ -1,7 +1,7 @@
 """What runs in an Instance: one Peer, one Session, and a main thread that answers the supervisor.
 
-The main thread does nothing but that, so the supervisor can tell a hung process (no answer here) from
-a hung Session (no answer to the heartbeat RPC). Messages on the channel, from the supervisor:
+The main thread does nothing but that, so the supervisor can tell a hung process (no answer here)
+from a hung Session (no answer to the heartbeat RPC). Messages on the channel, from the supervisor:
 ``ping`` (answered by ``pong``), ``drain``, ``hand_over``, ``take_back``; to it: ``started``,
 ``session`` (``lost`` or ``joined``), ``failed`` with a reason, ``drained``. Its end means that the
 supervisor is gone: the Instance ends then, with its whole process group.
@@ -184,8 +184,9 @@ class Incarnation:
 
     def _start(self) -> None:
         # Imported here and not above: the nursery has them warm, the supervisor never needs them.
-        from orchestrator.checking import load_app
         from wampy.host import PeerHost
+
+        from orchestrator.checking import load_app
         from wampy.session import Session
 
         order = self._order

@@ -1,4 +1,4 @@
-"""Start a stack from outside: guard and supervisor as processes of their own, or join the running one."""
+"""Start a stack from outside, guard and supervisor as processes of their own, or join one."""
 
 from __future__ import annotations
 

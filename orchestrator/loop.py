@@ -1,8 +1,8 @@
 """The supervisor's loop: descriptors and timers in one thread.
 
-Not asyncio: on Python 3.11 that starts a thread for each subprocess it watches, and the process that
-forks must never have a thread. Callbacks run one after the other in the loop's thread; an exception in
-one is reported to ``on_error`` and ends nothing else.
+Not asyncio: on Python 3.11 that starts a thread for each subprocess it watches, and the process
+that forks must never have a thread. Callbacks run one after the other in the loop's thread; an
+exception in one is reported to ``on_error`` and ends nothing else.
 """
 
 from __future__ import annotations
@@ -134,5 +134,5 @@ class Loop:
         try:
             callback()
         except Exception as error:
-            # One of three places where every exception is caught: the loop must outlive its callbacks.
+            # One of three places where every exception is caught: the loop outlives callbacks.
             self._on_error(error)

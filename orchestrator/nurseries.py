@@ -1,8 +1,8 @@
 """The supervisor's side of the nurseries: which there are, what they imported, their orders.
 
-One nursery for each distinct environment and working folder of the Peers. A Peer whose module starts
-threads when imported, or that asks for it (``start_method = "exec"``), gets an interpreter of its
-own at each start instead: a nursery that becomes its Instance.
+One nursery for each distinct environment and working folder of the Peers. A Peer whose module
+starts threads when imported, or that asks for it (``start_method = "exec"``), gets an interpreter
+of its own at each start instead: a nursery that becomes its Instance.
 """
 
 from __future__ import annotations
@@ -246,7 +246,7 @@ class NurseryPool:
         )
 
     def adopt(self, nursery: Nursery | None, members: Mapping[str, Upbringing]) -> None:
-        """Let these Peers come from this nursery from now on; None: from interpreters of their own."""
+        """Let these Peers come from this nursery from now on; None: interpreters of their own."""
         old = {self._nursery_of.pop(name) for name in members if name in self._nursery_of}
         for name, peer in members.items():
             self._peers[name] = peer

@@ -2,9 +2,9 @@
 
 Exec'ed by the supervisor with one argument, the number of its channel's descriptor. On the channel:
 
-- first, from the supervisor, what to import: ``{"apps": {NAME: {"app", "config"}}, "preload": [...],
-  "root", "classes": path | null}``; with ``"exec": {...}`` and three descriptors beside it, this
-  process becomes that Instance itself, without a fork;
+- first, from the supervisor, what to import: ``{"apps": {NAME: {"app", "config"}}, "preload":
+  [...], "root", "classes": path | null}``; with ``"exec": {...}`` and three descriptors beside it,
+  this process becomes that Instance itself, without a fork;
 - then, to the supervisor, what came of it: ``{"imported": {NAME: report}, "faults": {NAME: text},
   "threaded": [NAME, ...]}``;
 - then orders ``{"fork": {...}}`` with three descriptors (stdout, stderr, the Instance's channel),
@@ -38,7 +38,7 @@ _ONE_THREAD = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NU
 
 
 def main() -> None:
-    """Import what the supervisor asks for, then fork Instances until its end of the channel closes."""
+    """Import what the supervisor asks for, then fork Instances until its channel closes."""
     die_with_parent(os.getppid())
     supervisor_pid = os.getppid()
     # A Ctrl-C of the terminal is for the foreground, which asks for an orderly stop.
@@ -71,9 +71,7 @@ def main() -> None:
 def _import_all(wanted: dict[str, Any]) -> dict[str, Any]:
     """Import the modules one by one and see which start threads."""
     # Imported before the forks, so that no Instance has to: what it runs on beside its Peer.
-    import wampy.host
-    import wampy.session
-    import wampy.transports.rawsocket  # noqa: F401
+
     from orchestrator.checking import AppFault, check_app
 
     for name in _ONE_THREAD:

@@ -78,11 +78,14 @@ def _stat_fields(pid: int) -> list[str] | None:
 def children_of(pid: int) -> list[int]:
     """Give the pids of the direct children, zombies included."""
     found: list[int] = []
-    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-        for task in os.listdir(f"/proc/{pid}/task"):
-            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-                with open(f"/proc/{pid}/task/{task}/children", "rb") as file:
-                    found += [int(child) for child in file.read().split()]
+    try:
+        tasks = os.listdir(f"/proc/{pid}/task")
+    except FileNotFoundError:
+        return found
+    for task in tasks:
+        path = f"/proc/{pid}/task/{task}/children"
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError), open(path, "rb") as file:
+            found += [int(child) for child in file.read().split()]
     return found
 
 
@@ -96,10 +99,9 @@ def processes_marked(name: str, value: str) -> list[int]:
     for entry in os.listdir("/proc"):
         if not entry.isdigit():
             continue
-        with contextlib.suppress(OSError):
-            with open(f"/proc/{entry}/environ", "rb") as file:
-                if mark in file.read().split(b"\0"):
-                    found.append(int(entry))
+        with contextlib.suppress(OSError), open(f"/proc/{entry}/environ", "rb") as file:
+            if mark in file.read().split(b"\0"):
+                found.append(int(entry))
     return found
 
 

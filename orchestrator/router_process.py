@@ -1,7 +1,7 @@
 """The Router as a child of the supervisor: started, watched for READY=1, stopped in steps.
 
-Crossbar tells on ``NOTIFY_SOCKET`` when everything is up; only it gets that variable. Its output goes
-to the log like a Peer's, and its last lines explain why it ended.
+Crossbar tells on ``NOTIFY_SOCKET`` when everything is up; only it gets that variable. Its output
+goes to the log like a Peer's, and its last lines explain why it ended.
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ class RouterProcess:
             stdout=stdio[0],
             stderr=stdio[1],
             start_new_session=True,
-            # The supervisor has one thread, so this is safe; a foreign program cannot do it itself.
-            preexec_fn=lambda: die_with_parent(supervisor, signal.SIGKILL),  # noqa: PLW1509
+            # Safe, since the supervisor has one thread; a foreign program cannot do it itself.
+            preexec_fn=lambda: die_with_parent(supervisor, signal.SIGKILL),
         )
         self.pid = self._process.pid
         loop.add_reader(self._notify.fileno(), self._notified)

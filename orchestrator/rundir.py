@@ -1,8 +1,8 @@
 """The folder of a running stack: sockets, lock, state, tickets, logs.
 
-One stack at most holds the lock. What the stack before it may have left alive is known by the random
-token of its run, which every process of it has in its environment; so a sweep never meets a pid that
-somebody else uses by now.
+One stack at most holds the lock. What the stack before it may have left alive is known by the
+random token of its run, which every process of it has in its environment; so a sweep never meets a
+pid that somebody else uses by now.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""The supervisor: one thread, one loop; carries out what the core decides and tells it what happens.
+"""The supervisor: carries out what the core decides, and tells it what happens.
 
-It never imports a Peer's module, never waits, and never starts a thread. Signal handlers only wake
-the loop. Every child is in the reaper's table; whatever else becomes a child is a stray, and killed.
+It has one thread and one loop, never imports a Peer's module and never waits. Signal handlers only
+wake the loop. Every child is in the reaper's table; whatever else becomes a child is a stray, and
+killed.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A non-blocking connection to the Router for the supervisor's loop: bytes to WAMP payloads and back.
+"""A non-blocking connection to the Router for the supervisor's loop: bytes to payloads and back.
 
 RawSocket framing is the library's own sans-IO code; WebSocket framing is wsproto's, since the
 library's WebSocket transport blocks. TLS is verified, always.
@@ -15,9 +15,10 @@ from collections.abc import Callable
 from typing import Protocol
 from urllib.parse import urlsplit
 
-from orchestrator.loop import Loop
 from wampy.errors import WampyError
 from wampy.protocol import rawsocket
+
+from orchestrator.loop import Loop
 
 #: What the Router may send us in one message.
 MAX_MESSAGE_BYTES = 1 << 24

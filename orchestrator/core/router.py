@@ -42,7 +42,7 @@ class RouterSpec:
     is_external: bool = False
     start_timeout_s: float = 30.0
     stop_step_waits_s: tuple[float, ...] = (10.0, 5.0)
-    backoff: Backoff = Backoff()
+    backoff: Backoff = field(default_factory=Backoff)
     restart_limit: int = 10
 
 

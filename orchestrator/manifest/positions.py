@@ -1,8 +1,8 @@
 """On which line of the text a path stands.
 
 ``tomllib`` keeps no positions, so the text is parsed again, by ``tomlkit``, which gives every
-character back. A mark is put at the place in question, the document is written out, and the newlines
-before the mark are counted. That costs some milliseconds a fault and is done only when there is one.
+character back. A mark is put at the place in question, the document is written out, and the
+newlines before the mark are counted. That costs some milliseconds a fault, and only a fault.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from hypothesis import settings, strategies as st
+from hypothesis import settings
+from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from orchestrator.core import commands as do
@@ -54,7 +55,7 @@ class StackMachine(RuleBasedStateMachine):
                     assert not self.router_alive
                     self.router_alive = True
                 case do.Finish():
-                    assert not self.alive and not self.ordered and not self.router_alive
+                    assert (self.alive, self.ordered, self.router_alive) == ({}, [], False)
                     self.finished = True
 
     def check_start(self, instance: InstanceId) -> None:
