@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from orchestrator.processes import ExitStatus, Reaper
 class Imported:
     """What came of an import: faults by Peer, Peers whose modules start threads, declared names."""
 
-    reports: dict[str, dict[str, Any]]
+    reports: dict[str, dict[str, list[str]]]
     faults: dict[str, str]
     threaded: list[str]
 
@@ -157,7 +157,13 @@ class Upbringing:
     config: dict[str, Any]
     env: dict[str, str]
     cwd: Path
+    kind: str = "service"
     is_exec: bool = False
+
+    @property
+    def order(self) -> dict[str, Any]:
+        """What the nursery is told of the Peer."""
+        return {"app": self.app, "config": self.config, "kind": self.kind}
 
 
 class NurseryPool:
@@ -185,6 +191,8 @@ class NurseryPool:
         self._peers: dict[str, Upbringing] = {}
         self._nursery_of: dict[str, Nursery] = {}
         self._is_closed = False
+        #: What each Peer declares: {"procedures": [...], "topics": [...], "single": [...]}.
+        self.reports: dict[str, dict[str, list[str]]] = {}
 
     @property
     def is_idle(self) -> bool:
@@ -226,7 +234,7 @@ class NurseryPool:
     ) -> Nursery:
         """Start a nursery for Peers that share environment and folder."""
         any_peer = next(iter(group.values()))
-        apps = {name: {"app": peer.app, "config": peer.config} for name, peer in group.items()}
+        apps = {name: peer.order for name, peer in group.items()}
         return Nursery(
             self._loop,
             self._reaper,
@@ -279,7 +287,7 @@ class NurseryPool:
         spawn: Spawn,
     ) -> None:
         link, theirs = channel.channel_pair()
-        apps = {name: {"app": peer.app, "config": peer.config}}
+        apps = {name: peer.order}
         try:
             process = start_nursery_process(theirs, peer.env, peer.cwd, self._stdio)
         except OSError as error:
@@ -306,6 +314,7 @@ class _BringUp:
         self._pool = pool
         self._done = done
         self._faults: dict[str, str] = {}
+        self._reports: dict[str, dict[str, list[str]]] = {}
         self._ready: list[tuple[Nursery | None, dict[str, Upbringing]]] = []
         self._waiting = 0
         groups: dict[tuple[Any, ...], dict[str, Upbringing]] = {}
@@ -333,6 +342,7 @@ class _BringUp:
         made.append(self._pool.start_nursery(group, imported, died))
 
     def _imported(self, nursery: Nursery, group: dict[str, Upbringing], outcome: Imported) -> None:
+        self._reports.update(outcome.reports)
         threaded = [name for name in outcome.threaded if not group[name].is_exec]
         if outcome.faults:
             self._faults.update(outcome.faults)
@@ -362,8 +372,10 @@ class _BringUp:
                 self._pool.adopt(nursery, group)
             elif nursery is not None:
                 nursery.close()
+        if not self._faults:
+            self._pool.reports.update(self._reports)
         self._done(self._faults)
 
 
 def _as_exec(peer: Upbringing) -> Upbringing:
-    return Upbringing(peer.app, peer.config, peer.env, peer.cwd, is_exec=True)
+    return replace(peer, is_exec=True)

@@ -2,9 +2,10 @@
 
 Exec'ed by the supervisor with one argument, the number of its channel's descriptor. On the channel:
 
-- first, from the supervisor, what to import: ``{"apps": {NAME: {"app", "config"}}, "preload":
-  [...], "root", "classes": path | null}``; with ``"exec": {...}`` and three descriptors beside it,
-  this process becomes that Instance itself, without a fork;
+
+- first, from the supervisor, what to import: ``{"apps": {NAME: {"app", "config", "kind"}},
+  "preload": [...], "root", "classes": path | null}``; with ``"exec": {...}`` and three descriptors
+  beside it, this process becomes that Instance itself, without a fork;
 - then, to the supervisor, what came of it: ``{"imported": {NAME: report}, "faults": {NAME: text},
   "threaded": [NAME, ...]}``;
 - then orders ``{"fork": {...}}`` with three descriptors (stdout, stderr, the Instance's channel),
@@ -87,13 +88,14 @@ def _import_all(wanted: dict[str, Any]) -> dict[str, Any]:
     for name, peer in wanted["apps"].items():
         before = _thread_count()
         try:
-            report = check_app(peer["app"], peer["config"])
+            report = check_app(peer["app"], peer["config"], kind=peer["kind"])
         except AppFault as fault:
-            answer["faults"][name] = str(fault)
+            answer["faults"][name] = f"{fault.key}: {fault}"
             continue
         answer["imported"][name] = {
             "procedures": list(report.procedures),
             "topics": list(report.topics),
+            "single": list(report.single_procedures),
         }
         if _thread_count() > before:
             answer["threaded"].append(name)

@@ -100,7 +100,6 @@ class Supervisor:
         self._sweep: Timer | None = None
         self._router: Any = None
         self._session: Any = None
-        self._principals: Any = None
         self._is_killing = False
         self._nursery_stdio = sink.open_streams("nursery")
         self.pool = NurseryPool(
@@ -135,8 +134,14 @@ class Supervisor:
                 "WAMPY_STACK": self.manifest.stack.name,
             }
             env.pop("NOTIFY_SOCKET", None)
-            is_exec = peer.start_method == "exec"
-            peers[name] = Upbringing(peer.app, dict(peer.config), env, peer.cwd, is_exec)
+            peers[name] = Upbringing(
+                peer.app,
+                dict(peer.config),
+                env,
+                peer.cwd,
+                peer.spec.kind.value,
+                is_exec=peer.start_method == "exec",
+            )
         self.pool.bring_up(peers, done)
 
     def describe_faults(self, faults: dict[str, str]) -> str:
@@ -145,8 +150,8 @@ class Supervisor:
         lines = []
         for name, fault in faults.items():
             peer = self.manifest.peers.get(name)
-            where = f"{path}: {name}" if peer is None else f"{path}:{peer.line}: [peers.{name}] app"
-            lines.append(f"{where}: {fault}")
+            where = f"{path}: {name}:" if peer is None else f"{path}:{peer.line}: [peers.{name}]"
+            lines.append(f"{where} {fault}")
         return "\n".join(lines)
 
     def plan_router(self) -> None:
@@ -156,14 +161,10 @@ class Supervisor:
             OrchestratorError: the Router cannot be started: port taken, not installed, bad config.
         """
         from orchestrator.heartbeat import Listener, RouterSession
-        from orchestrator.router import choose_port, new_principals, plan_router
+        from orchestrator.router import new_principals, plan_router, port_of
 
         router = self.manifest.router
-        self._principals = new_principals()
-        port = router.port
-        if router.type != "external":
-            port = choose_port(router.host, router.port)
-        self.launch = plan_router(self.manifest, self._principals, port)
+        self.launch = plan_router(self.manifest, new_principals(), port_of(self.manifest))
         waits = tuple(wait_s for _, wait_s in self.launch.stop_steps)
         self.core.router.spec = RouterSpec(
             is_external=self.launch.argv is None,
@@ -189,11 +190,8 @@ class Supervisor:
         self._write_state()
 
     def _credential(self, principal: str) -> tuple[str | None, str | None]:
-        """Give authid and ticket of one of the three principals, or of ``[router] join``."""
-        router = self.manifest.router
-        if router.type == "external" or router.config is not None:
-            return (None, None) if router.join is None else (router.join.authid, router.join.ticket)
-        credential = getattr(self._principals, principal)
+        """Give authid and ticket of one of the three principals; None: anonymous."""
+        credential = getattr(self.launch.principals, principal)
         return credential.authid, credential.ticket
 
     def _write_state(self) -> None:
