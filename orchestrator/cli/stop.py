@@ -1,0 +1,23 @@
+"""``wampy stop``."""
+
+from __future__ import annotations
+
+import click
+
+from orchestrator.cli.context import DURATION, Invocation, check_names, client_of
+from orchestrator.cli.outcomes import report
+
+
+@click.command()
+@click.argument("names", metavar="NAME...", nargs=-1, required=True)
+@click.option("--timeout", type=DURATION, metavar="T", help="How long to wait, such as 30s.")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.pass_obj
+def command(
+    invocation: Invocation, names: tuple[str, ...], timeout: float | None, as_json: bool
+) -> int:
+    """Stop Peers or Instances (NAME, NAME:INDEX or all): drained, then ended."""
+    manifest = invocation.manifest()
+    client = client_of(manifest)
+    check_names(manifest, names)
+    return report(client.stop(list(names), timeout_s=timeout), as_json=as_json)
