@@ -1,0 +1,89 @@
+"""How a Session answers INVOCATIONs: results, progress, errors."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import TYPE_CHECKING, Any
+
+from wampy.dispatch import Dispatcher
+from wampy.errors import MessageTooLong, SerializationError, WampyError
+
+if TYPE_CHECKING:
+    from wampy.session.jobs import InvocationJob
+    from wampy.session.link import Link
+
+logger = logging.getLogger(__name__)
+
+RUNTIME_ERROR = "wamp.error.runtime_error"
+
+
+class Answering:
+    """What Jobs use of a Session. Thread-safe; an answer nobody can take any more is dropped."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.dispatcher = Dispatcher()
+
+    def flush(self, link: Link, *, may_wait: bool = True) -> None:
+        """Send what waits."""
+        raise NotImplementedError
+
+    def answer(self, link: Link, job: InvocationJob, result: Any) -> None:
+        """Send the result of a handler; an error that names it where it cannot be sent."""
+        request_id = job.message.request_id
+        with self._lock:
+            if link.invocations.pop(request_id, None) is None or not link.is_joined:
+                return
+            try:
+                link.post_yield_locked(request_id, [result])
+            except (SerializationError, MessageTooLong) as error:
+                failure: WampyError | None = error
+            else:
+                failure = None
+        if failure is not None:
+            self.dispatcher.count_error()
+            logger.error("the result of %s cannot be sent: %s", job.registration.uri, failure)
+            text = (
+                f"{type(failure).__name__}: the result of {job.registration.uri} "
+                f"cannot be sent: {failure}"
+            )
+            with self._lock:
+                link.invocations[request_id] = job
+            self.answer_error(link, job, RUNTIME_ERROR, [text], {})
+            return
+        if not job.is_inline:
+            self.flush(link)
+
+    def answer_progress(self, link: Link, job: InvocationJob, part: Any) -> None:
+        """Send a part of a result.
+
+        Raises:
+            SerializationError, MessageTooLong: it cannot be sent.
+        """
+        with self._lock:
+            if not link.is_joined or job.message.request_id not in link.invocations:
+                return
+            link.post_yield_locked(job.message.request_id, [part], is_progress=True)
+        self.flush(link)
+
+    def answer_error(
+        self,
+        link: Link,
+        job: InvocationJob,
+        uri: str,
+        args: list[Any],
+        kwargs: dict[str, Any],
+    ) -> None:
+        """Send an error; without its arguments where those cannot be sent."""
+        request_id = job.message.request_id
+        with self._lock:
+            if link.invocations.pop(request_id, None) is None or not link.is_joined:
+                return
+            try:
+                link.post_error_locked(request_id, uri, args, kwargs)
+            except WampyError:
+                text = f"{args[0]!r:.500}" if args else ""
+                link.post_error_locked(request_id, uri, [text], {})
+        if not job.is_inline:
+            self.flush(link)

@@ -1,0 +1,266 @@
+"""What waits for a reply: a blocked thread (Waiter), a CallFuture, an iterator of progress."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from wampy.errors import WampyError
+
+if TYPE_CHECKING:
+    from wampy.session.engine import Engine
+    from wampy.session.link import Link
+
+
+class CallResult(NamedTuple):
+    """A result that is more than one value: what the Callee gave by position and by name."""
+
+    args: list[Any]
+    kwargs: dict[str, Any]
+
+
+def value_of(message: Any) -> Any:
+    """Give what a RESULT carries: nothing is None, one value is itself, else a CallResult."""
+    args = message.args
+    kwargs = message.kwargs
+    if kwargs:
+        return CallResult(list(args or ()), dict(kwargs))
+    if not args:
+        return None
+    if len(args) == 1:
+        return args[0]
+    return CallResult(list(args), {})
+
+
+class Waiter:
+    """A thread that waits for one reply. Fields are written under the Session's lock."""
+
+    __slots__ = ("error", "gate", "is_done", "is_woken", "link", "message", "request_id")
+    #: Monotonic seconds when the reading thread gives the request up; None: who waits minds it.
+    deadline: float | None = None
+
+    def __init__(self) -> None:
+        self.message: Any = None
+        self.error: WampyError | None = None
+        self.is_done = False
+        self.is_woken = False
+        #: Where and as what the request was sent.
+        self.link: Link | None = None
+        self.request_id = 0
+        #: Taken while the thread waits; made when it has to, since most never do.
+        self.gate: threading.Lock | None = None
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the thread has something to go on with."""
+        return self.is_done
+
+    def settle(self, message: Any, error: WampyError | None) -> bool:
+        """Take the answer. Caller holds the lock.
+
+        Returns whether ``resolve`` must be called, without the lock.
+        """
+        self.message = message
+        self.error = error
+        self.is_done = True
+        self.wake()
+        return False
+
+    def resolve(self, message: Any, error: WampyError | None) -> None:
+        """Do what needs no lock; nothing here."""
+
+    def wake(self) -> None:
+        """Wake the thread, to take its answer or the turn to read. Caller holds the lock."""
+        if self.gate is not None and not self.is_woken:
+            self.is_woken = True
+            self.gate.release()
+
+    def prepare(self) -> threading.Lock:
+        """Give the gate to wait at, closed. Caller holds the lock."""
+        if self.gate is None:
+            self.gate = threading.Lock()
+            self.gate.acquire()
+        elif self.is_woken:
+            # Woken, and perhaps not at the gate at that moment: close it again.
+            self.gate.acquire(blocking=False)
+            self.is_woken = False
+        return self.gate
+
+
+class ProgressWaiter(Waiter):
+    """A thread that takes progressive results as they come."""
+
+    __slots__ = ("parts",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.parts: deque[Any] = deque()
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether there is a part to take, or the end."""
+        return self.is_done or bool(self.parts)
+
+    def settle(self, message: Any, error: WampyError | None) -> bool:
+        """Take a part, or the end."""
+        if error is None and message.details.get("progress"):
+            self.parts.append(message)
+            self.wake()
+            return False
+        return super().settle(message, error)
+
+
+class CallFuture(Future[Any]):
+    """The result of a call made by ``Session.call_async``; ``concurrent.futures`` knows it.
+
+    ``result`` and ``exception`` wait until the call's own deadline when no timeout is given, and
+    may be called from any thread. Callbacks run in the thread that received the reply and must not
+    wait.
+    """
+
+    def __init__(self, engine: Engine, procedure: str, timeout_s: float) -> None:
+        super().__init__()
+        self._engine = engine
+        self.timeout_s = timeout_s
+        self._waiters: list[Waiter] = []
+        self.procedure = procedure
+        #: Monotonic seconds.
+        self.deadline: float = time.monotonic() + timeout_s
+        #: Set once it was sent.
+        self.link: Link | None = None
+        self.request_id = 0
+
+    def settle(self, message: Any, error: WampyError | None) -> bool:
+        """Take the answer: it runs callbacks, so that is left for ``resolve``."""
+        return True
+
+    def resolve(self, message: Any, error: WampyError | None) -> None:
+        """Set the result or the error, run callbacks, wake who waits. Without any lock."""
+        try:
+            if error is not None:
+                self.set_exception(error)
+            else:
+                self.set_result(value_of(message))
+        except Exception:
+            # InvalidStateError: cancelled in this very moment, nobody wants the answer any more.
+            pass
+        # Whoever registers after this line sees that the future is done.
+        if self._waiters:
+            self._engine.wake(self._waiters)
+
+    def cancel(self) -> bool:
+        """Tell the Dealer to CANCEL the call, and finish it here at once.
+
+        Returns False when the result is there already. Does not block.
+        """
+        if not super().cancel():
+            return False
+        self.set_running_or_notify_cancel()
+        if self.link is not None:
+            self._engine.give_up(self.link, self.request_id)
+        if self._waiters:
+            self._engine.wake(self._waiters)
+        return True
+
+    def result(self, timeout: float | None = None) -> Any:
+        """Wait for the result.
+
+        Args:
+            timeout: seconds; None: until the call's own deadline.
+
+        Raises:
+            RequestError: the Callee or the Router answered with an error.
+            RequestTimeout: no answer until the call's deadline; the call is cancelled.
+            TimeoutError: no answer within ``timeout``; the call goes on.
+            ConnectionLost: the connection broke.
+            CancelledError: ``cancel`` was called.
+        """
+        if not self.done():
+            self._wait(timeout)
+        return super().result(0)
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """Wait for the end; give the error, or None. Times out as ``result`` does."""
+        if not self.done():
+            self._wait(timeout)
+        return super().exception(0)
+
+    def _wait(self, timeout: float | None) -> None:
+        until = self.deadline
+        if timeout is not None:
+            until = min(until, time.monotonic() + timeout)
+        waiter = Waiter()
+        self._waiters.append(waiter)
+        try:
+            if self.done():
+                return
+            if not self._engine.wait_for(self.link, waiter, until) and not self.done():
+                if until < self.deadline:
+                    raise FutureTimeoutError
+                self._engine.expire(self)
+        finally:
+            self._waiters.remove(waiter)
+
+
+class ProgressiveResults(Iterator[Any]):
+    """The parts of a progressive call, then its final result where that carries a value.
+
+    Closing it, or dropping it half way, cancels the call. For one thread at a time.
+
+    Raises (from ``next``):
+        as ``Session.call``; the timeout counts from part to part.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        link: Link,
+        request_id: int,
+        waiter: ProgressWaiter,
+        procedure: str,
+        timeout_s: float,
+    ) -> None:
+        self._engine = engine
+        self._link = link
+        self._request_id = request_id
+        self._waiter = waiter
+        self._procedure = procedure
+        self._timeout_s = timeout_s
+        self._is_over = False
+
+    def __next__(self) -> Any:
+        """Wait for the next part and give its value."""
+        if self._is_over:
+            raise StopIteration
+        waiter = self._waiter
+        if not waiter.parts and not waiter.is_done:
+            deadline = time.monotonic() + self._timeout_s
+            if not self._engine.wait_for(self._link, waiter, deadline):
+                self.close()
+                raise self._engine.timeout_of(self._procedure, self._timeout_s)
+        if waiter.parts:
+            return value_of(waiter.parts.popleft())
+        self._is_over = True
+        if waiter.error is not None:
+            raise waiter.error
+        value = value_of(waiter.message)
+        if value is None:
+            raise StopIteration
+        return value
+
+    def close(self) -> None:
+        """Cancel what is left. Idempotent; does not block."""
+        if not self._is_over:
+            self._is_over = True
+            self._engine.give_up(self._link, self._request_id)
+
+    def __del__(self) -> None:
+        """Cancel what nobody will take; later, for this may run while the lock is held."""
+        if not self._is_over:
+            self._is_over = True
+            self._link.abandoned.append(self._request_id)

@@ -1,0 +1,185 @@
+"""The Jobs of a Session: one INVOCATION, one EVENT; and what a handler's end means for the caller."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import traceback
+from collections.abc import Coroutine, Generator
+from typing import TYPE_CHECKING, Any
+
+from wampy.dispatch import Job
+from wampy.errors import RequestError
+
+if TYPE_CHECKING:
+    from wampy.session.engine import Engine
+    from wampy.session.handles import Registration, Subscription
+    from wampy.session.link import Link
+
+logger = logging.getLogger(__name__)
+
+RUNTIME_ERROR = "wamp.error.runtime_error"
+INVALID_ARGUMENT = "wamp.error.invalid_argument"
+CANCELED = "wamp.error.canceled"
+
+
+class InvocationJob(Job):
+    """One call of a procedure of ours."""
+
+    __slots__ = ("engine", "is_interrupted", "link", "message", "registration")
+    is_call = True
+
+    def __init__(
+        self, engine: Engine, link: Link, registration: Registration, message: Any
+    ) -> None:
+        super().__init__(registration.lane)
+        self.engine = engine
+        self.link = link
+        self.registration = registration
+        self.message = message
+        self.is_interrupted = False
+
+    def run(self) -> Coroutine[Any, Any, Any] | None:
+        """Call the handler, and answer."""
+        message = self.message
+        try:
+            kwargs = message.kwargs
+            if kwargs:
+                result = self.registration.handler(*(message.args or ()), **kwargs)
+            else:
+                result = self.registration.handler(*(message.args or ()))
+            if self.lane.is_async:
+                return result  # type: ignore[no-any-return]
+            if isinstance(result, Generator):
+                result = self._exhaust(result)
+        except BaseException as error:  # whatever a handler raises is for the caller to know
+            self.finish(None, error)
+        else:
+            self.engine.answer(self.link, self, result)
+        return None
+
+    def finish(self, result: Any, error: BaseException | None) -> None:
+        """Answer."""
+        if error is None:
+            self.engine.answer(self.link, self, result)
+        else:
+            uri, args, kwargs = self._describe(error)
+            self.engine.answer_error(self.link, self, uri, args, kwargs)
+
+    def _exhaust(self, parts: Generator[Any, Any, Any]) -> Any:
+        """Run a handler that yields: each part is progress if the caller wants that, else kept."""
+        is_wanted = bool((self.message.details or {}).get("receive_progress"))
+        kept = []
+        while True:
+            try:
+                part = next(parts)
+            except StopIteration as end:
+                return end.value if is_wanted or not kept else kept
+            if self.is_interrupted:
+                parts.close()
+                raise RequestError(CANCELED, ["the caller canceled the call"])
+            if is_wanted:
+                self.engine.answer_progress(self.link, self, part)
+            else:
+                kept.append(part)
+
+    def _describe(self, error: BaseException) -> tuple[str, list[Any], dict[str, Any]]:
+        """Say what the caller gets for an exception: the error's name and its text."""
+        registration = self.registration
+        if isinstance(error, RequestError):
+            # The handler says what the caller gets, or passes on what it got itself.
+            return error.uri, list(error.args_ or ()), dict(error.kwargs or {})
+        if is_cancelled(error):
+            return CANCELED, ["the call was canceled"], {}
+        name = type(error).__name__
+        text = f"{name}: {error}" if str(error) else name
+        kwargs: dict[str, Any] = {}
+        if registration.is_debug:
+            kwargs["traceback"] = "".join(traceback.format_exception(error))
+        if isinstance(error, registration.expected):
+            logger.warning("%s: %s", registration.uri, text)
+            return RUNTIME_ERROR, [text], kwargs
+        if isinstance(error, TypeError) and self._is_misfit(error):
+            return INVALID_ARGUMENT, [f"{registration.uri}: {error}"], kwargs
+        self.engine.dispatcher.count_error()
+        logger.error("%s raised", registration.uri, exc_info=error)
+        return RUNTIME_ERROR, [text], kwargs
+
+    def _is_misfit(self, error: TypeError) -> bool:
+        """Whether the arguments do not fit the handler: it raised before any line of it ran."""
+        trace = error.__traceback__
+        if trace is None or trace.tb_next is not None:
+            return False
+        try:
+            inspect.signature(self.registration.handler).bind(
+                *(self.message.args or ()), **(self.message.kwargs or {})
+            )
+        except TypeError:
+            return True
+        except ValueError:
+            return False
+        return False
+
+
+class EventJob(Job):
+    """One event for one Subscription."""
+
+    __slots__ = ("engine", "message", "subscription")
+
+    def __init__(self, engine: Engine, subscription: Subscription, message: Any) -> None:
+        super().__init__(subscription.lane)
+        self.engine = engine
+        self.subscription = subscription
+        self.message = message
+
+    def run(self) -> Coroutine[Any, Any, Any] | None:
+        """Call the handler."""
+        if not self.subscription.is_active:
+            return None
+        message = self.message
+        try:
+            result = self.subscription.handler(*(message.args or ()), **(message.kwargs or {}))
+            if self.lane.is_async:
+                return result  # type: ignore[no-any-return]
+        except BaseException as error:  # a handler's failure is its own; the next event comes
+            self.finish(None, error)
+        return None
+
+    def finish(self, result: Any, error: BaseException | None) -> None:
+        """Log what went wrong: an event has nobody to answer to."""
+        if error is not None and not is_cancelled(error):
+            self.engine.dispatcher.count_error()
+            logger.error("handler of %s raised", self.subscription.uri, exc_info=error)
+
+
+class CallbackJob(Job):
+    """One run of a function of ours: a timer."""
+
+    __slots__ = ("callback", "engine")
+
+    def __init__(self, engine: Engine, lane: Any, callback: Any) -> None:
+        super().__init__(lane)
+        self.engine = engine
+        self.callback = callback
+
+    def run(self) -> Coroutine[Any, Any, Any] | None:
+        """Call it."""
+        try:
+            result = self.callback()
+            if self.lane.is_async:
+                return result  # type: ignore[no-any-return]
+        except BaseException as error:  # as for events
+            self.finish(None, error)
+        return None
+
+    def finish(self, result: Any, error: BaseException | None) -> None:
+        """Log what went wrong."""
+        if error is not None and not is_cancelled(error):
+            self.engine.dispatcher.count_error()
+            logger.error("%s raised", self.lane.name, exc_info=error)
+
+
+def is_cancelled(error: BaseException) -> bool:
+    """Whether it is a CancelledError, of asyncio or of concurrent.futures (without importing it)."""
+    return type(error).__name__ == "CancelledError"
+

@@ -1,0 +1,204 @@
+"""One connection's life: a transport, the protocol's state, and what is on its way out.
+
+A reconnecting Session makes a new Link; a Link that is lost stays so. Rules:
+
+- Protocol, ``pending``, ``registrations``, ``subscriptions``, ``invocations`` and the making of frames
+  belong to the Session's lock: request ids leave in the order in which they were given.
+- Sending does not: frames are put into ``outbox`` under the lock, and ``flush`` sends them without it.
+  One thread sends at a time; what others add meanwhile goes out with the next write.
+- What waits to be sent is bounded: past QUEUED_BYTES, ``throttle`` makes callers wait.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from wampy.errors import ConnectionLost, MessageTooLong, WampyError
+from wampy.protocol.session import ClientProtocol
+from wampy.serializers import SERIALIZERS
+
+if TYPE_CHECKING:
+    from wampy.session.futures import CallFuture, Waiter
+    from wampy.session.handles import Registration, Subscription
+    from wampy.session.jobs import InvocationJob
+    from wampy.transports import StreamTransport
+
+#: What may wait to be sent before callers have to wait, too.
+QUEUED_BYTES = 8 * 2**20
+#: A Router that takes nothing for so long, in seconds, is lost.
+STALL_S = 30.0
+#: Bytes that are joined into one write.
+_WRITE_BYTES = 256 * 1024
+
+
+class Link:
+    """One connection to a Router.
+
+    Args:
+        transport: connected.
+        protocol: new.
+        ping_interval_s: quiet for so long, the Router is asked whether it lives; 0.0: never.
+        ping_timeout_s: and if it says nothing for so long after that, it does not.
+    """
+
+    def __init__(
+        self,
+        transport: StreamTransport,
+        protocol: ClientProtocol,
+        *,
+        ping_interval_s: float,
+        ping_timeout_s: float,
+    ) -> None:
+        self.transport = transport
+        self.protocol = protocol
+        self.serializer = SERIALIZERS[transport.serializer_name]
+        self.is_alive = True
+        self.is_joined = False
+        self.error: WampyError | None = None
+        self.pending: dict[int, Waiter | CallFuture] = {}
+        self.registrations: dict[int, Registration] = {}
+        self.subscriptions: dict[int, list[Subscription]] = {}
+        self.invocations: dict[int, InvocationJob] = {}
+        #: Requests whose iterators were dropped; cancelled at the next tick.
+        self.abandoned: deque[int] = deque()
+        #: Settled by WELCOME or ABORT; and by the answer to our GOODBYE.
+        self.welcome: Waiter | None = None
+        self.farewell: Waiter | None = None
+        self.outbox: deque[bytes] = deque()
+        self._send_lock = threading.Lock()
+        # Two counts, for they are written under two locks.
+        self._posted_bytes = 0
+        self._sent_bytes = 0
+        self._ping_interval_s = ping_interval_s
+        self._ping_timeout_s = ping_timeout_s
+        self._is_asking = False
+        #: When the reading thread has to look at pings and deadlines, monotonic seconds.
+        self.tick_at = time.monotonic() + (ping_interval_s or 3600.0)
+        self._heard_at = time.monotonic()
+
+    # ------------------------------------------------------------------ out
+
+    def post_locked(self, message: Any) -> None:
+        """Encode a message and put it into the outbox; ``flush`` sends it.
+
+        Raises:
+            SerializationError: it carries what cannot be sent; nothing was put anywhere.
+            MessageTooLong: the Router would refuse it, and close the connection.
+        """
+        payload = self.serializer.encode(message)
+        self.check_size(len(payload), message)
+        self.post_frame_locked(self.transport.codec.message(payload))
+
+    def check_size(self, size_bytes: int, message: Any) -> None:
+        """Refuse what is longer than the Router takes."""
+        limit = self.transport.max_send_bytes
+        if size_bytes > limit:
+            raise MessageTooLong(
+                f"{message.name} of {size_bytes} bytes: the router at {self.transport.url} "
+                f"takes at most {limit}"
+            )
+
+    def post_frame_locked(self, frame: bytes) -> None:
+        """Put a frame into the outbox."""
+        self.outbox.append(frame)
+        self._posted_bytes += len(frame)
+
+    def flush(self, *, may_wait: bool = True) -> None:
+        """Send what is in the outbox, unless another thread does so at the moment.
+
+        Args:
+            may_wait: False leaves what cannot be sent at once to a thread of its own.
+
+        Raises:
+            ConnectionLost: the Router is gone, or takes nothing any more.
+        """
+        outbox = self.outbox
+        while outbox and self._send_lock.acquire(blocking=False):
+            try:
+                while outbox:
+                    data = outbox.popleft()
+                    if outbox:
+                        data = self._join(data)
+                    sent = self.transport.send(data, STALL_S if may_wait else 0.0)
+                    self._sent_bytes += sent
+                    if sent < len(data):
+                        outbox.appendleft(data[sent:])
+                        threading.Thread(
+                            target=self._flush_rest, name="wampy sender", daemon=True
+                        ).start()
+                        return
+            finally:
+                self._send_lock.release()
+
+    def _join(self, first: bytes) -> bytes:
+        pieces = [first]
+        size = len(first)
+        while self.outbox and size < _WRITE_BYTES:
+            pieces.append(self.outbox.popleft())
+            size += len(pieces[-1])
+        return b"".join(pieces)
+
+    def _flush_rest(self) -> None:
+        try:
+            with self._send_lock:
+                while self.outbox:
+                    data = self._join(self.outbox.popleft())
+                    self.transport.send(data, STALL_S)
+                    self._sent_bytes += len(data)
+        except ConnectionLost:
+            # The reading thread finds the same; it is woken by this.
+            self.transport.abort()
+
+    def throttle(self, deadline: float) -> bool:
+        """Wait while too much waits to be sent; False when that lasts beyond the deadline."""
+        while self._posted_bytes - self._sent_bytes > QUEUED_BYTES and self.is_alive:
+            if not self._send_lock.acquire(timeout=max(0.0, deadline - time.monotonic())):
+                return False
+            self._send_lock.release()
+            self.flush()
+        return True
+
+    # ------------------------------------------------------------------ is it alive
+
+    def heard(self, now: float) -> None:
+        """Note that the Router said something."""
+        self._heard_at = now
+        self._is_asking = False
+
+    def tick_locked(self, now: float) -> None:
+        """Ask a Router that is quiet whether it lives.
+
+        Raises:
+            ConnectionLost: it was asked and said nothing.
+        """
+        if not self._ping_interval_s or not self.is_joined:
+            self.tick_at = now + (1.0 if self._ping_interval_s else 3600.0)
+            return
+        quiet_s = now - self._heard_at
+        if self._is_asking and quiet_s >= self._ping_interval_s + self._ping_timeout_s:
+            raise ConnectionLost(
+                f"connection to {self.transport.url} lost: no sign of life for {quiet_s:.1f} s"
+            )
+        if quiet_s >= self._ping_interval_s and not self._is_asking:
+            self._is_asking = True
+            ping = self.transport.codec.ping()
+            if ping is not None:
+                self.post_frame_locked(ping)
+            else:
+                # Crossbar takes a RawSocket PING for a message that is too long, and hangs up. Any
+                # answer is a sign of life: this one needs no permission, and changes nothing.
+                self.post_locked(self.protocol.unsubscribe(0x1FFFFFFFFFFFFF))
+        due = self._ping_interval_s + (self._ping_timeout_s if self._is_asking else 0.0)
+        self.tick_at = self._heard_at + due
+
+    # ------------------------------------------------------------------ the end
+
+    def close(self) -> None:
+        """Give the descriptor back; when nobody reads any more."""
+        self.is_alive = False
+        self.transport.abort()
+        with self._send_lock:
+            self.transport.close()

@@ -1,0 +1,81 @@
+"""Router URLs: what they mean, and what is wrong with one that means nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import unquote, urlsplit
+
+from wampy.errors import ConnectFailed
+
+#: Scheme -> (is WebSocket, is TLS, default port).
+_SCHEMES = {
+    "ws": (True, False, 80),
+    "wss": (True, True, 443),
+    "tcp": (False, False, None),
+    "tcps": (False, True, None),
+    "unix": (False, False, None),
+}
+_EXPECTED = "expected ws://, wss://, tcp://host:port, tcps://host:port or unix:///path"
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a Router listens, and how one speaks to it there.
+
+    ``host`` and ``port`` are None for a unix socket, whose file is ``path``; for WebSocket ``path``
+    is the resource, query included.
+    """
+
+    url: str
+    scheme: str
+    host: str | None
+    port: int | None
+    path: str
+    is_websocket: bool
+    is_secure: bool
+
+    @property
+    def is_unix(self) -> bool:
+        """Whether this is a unix socket."""
+        return self.scheme == "unix"
+
+
+def parse_url(url: str) -> Address:
+    """Read a Router's URL.
+
+    Raises:
+        ConnectFailed: it is none of the known forms; the error says which are.
+    """
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise ConnectFailed(url, f"this is no URL: {error}") from error
+    if parts.scheme not in _SCHEMES:
+        raise ConnectFailed(url, f"unknown scheme {parts.scheme!r}; {_EXPECTED}")
+    is_websocket, is_secure, default_port = _SCHEMES[parts.scheme]
+    if parts.username is not None or parts.password is not None:
+        raise ConnectFailed(
+            _without_credentials(url), "credentials do not belong in a URL; use authid and ticket"
+        )
+    if parts.scheme == "unix":
+        # unix:relative/path and unix://relative/path are accepted too: what else could they mean.
+        path = unquote(parts.netloc + parts.path)
+        if not path:
+            raise ConnectFailed(url, "the path of the socket is missing: unix:///path")
+        return Address(url, parts.scheme, None, None, path, False, False)
+    if not parts.hostname:
+        raise ConnectFailed(url, f"the host is missing; {_EXPECTED}")
+    if port is None:
+        port = default_port
+    if port is None:
+        raise ConnectFailed(url, "the port is missing: tcp://host:port")
+    path = parts.path or "/"
+    if parts.query:
+        path = f"{path}?{parts.query}"
+    return Address(url, parts.scheme, parts.hostname, port, path, is_websocket, is_secure)
+
+
+def _without_credentials(url: str) -> str:
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://{rest.rpartition('@')[2]}"

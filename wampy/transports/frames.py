@@ -1,0 +1,196 @@
+"""WebSocket frames, the client's side: bytes in, frames and bytes out. No IO.
+
+websocket-client makes the connection and the upgrade. Its frame reader asks the socket two or three
+times for each frame, though, and what arrives in one read here are often dozens of messages: so the
+frames are read from a buffer. Rules:
+
+- A server's frames are never masked, a client's always are (RFC 6455, 5.1).
+- No extension is offered, so the reserved bits are zero and there is nothing to unpack.
+- What is not a frame raises RemoteProtocolError; the codec is not usable afterwards.
+"""
+
+from __future__ import annotations
+
+import os
+from enum import IntEnum
+
+from wampy.errors import RemoteProtocolError
+
+
+class FrameKind(IntEnum):
+    """What a frame carries, on any transport."""
+
+    MESSAGE = 0
+    PING = 1
+    PONG = 2
+    CLOSE = 3
+
+
+#: What a codec gives: the kind, and the payload.
+Frame = tuple[FrameKind, bytes]
+
+_CONTINUATION, _TEXT, _BINARY, _CLOSE, _PING, _PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
+_FINAL = 0x80
+_MASKED = 0x80
+_RANDOM_BYTES = 4096
+#: What RFC 6455 allows a control frame to carry.
+_MAX_CONTROL_BYTES = 125
+
+
+class WebSocketCodec:
+    """Frames and unframes the messages of one WebSocket connection, as the client.
+
+    Not thread-safe as a whole: ``feed`` belongs to who reads, the others to who holds the lock.
+
+    Args:
+        is_binary: whether messages go out as binary frames (else as text).
+        max_receive_bytes: a message longer than this is refused.
+    """
+
+    def __init__(self, *, is_binary: bool, max_receive_bytes: int) -> None:
+        self._first = _FINAL | (_BINARY if is_binary else _TEXT)
+        self._max_receive_bytes = max_receive_bytes
+        self._rest: list[bytes] = []
+        self._rest_bytes = 0
+        self._needed_bytes = 2
+        self._fragments: list[bytes] | None = None
+        self._fragments_bytes = 0
+        self._random = b""
+        self._random_at = 0
+
+    def feed(self, data: bytes) -> list[Frame]:
+        """Take what arrived, give the whole frames in it, in order.
+
+        Raises:
+            RemoteProtocolError: the bytes are no frames of a server.
+        """
+        if self._rest_bytes:
+            self._rest.append(data)
+            self._rest_bytes += len(data)
+            if self._rest_bytes < self._needed_bytes:
+                return []
+            data = b"".join(self._rest)
+            self._rest = []
+            self._rest_bytes = 0
+        frames: list[Frame] = []
+        position = 0
+        available = len(data)
+        while available - position >= 2:
+            length = data[position + 1]
+            start = position + 2
+            if length > 125:
+                if length & _MASKED:
+                    raise RemoteProtocolError("the router sent a masked WebSocket frame")
+                width = 2 if length == 126 else 8
+                if available - start < width:
+                    self._needed_bytes = 2 + width
+                    break
+                length = int.from_bytes(data[start : start + width], "big")
+                start += width
+                if length > self._max_receive_bytes:
+                    raise RemoteProtocolError(
+                        f"the router sent a frame of {length} bytes, "
+                        f"the limit is {self._max_receive_bytes}"
+                    )
+            end = start + length
+            if end > available:
+                self._needed_bytes = end - position
+                break
+            first = data[position]
+            payload = data[start:end]
+            position = end
+            if first in (_FINAL | _BINARY, _FINAL | _TEXT) and self._fragments is None:
+                frames.append((FrameKind.MESSAGE, payload))
+            else:
+                self._take_other(first, payload, frames)
+        else:
+            self._needed_bytes = 2
+        if position < available:
+            self._rest = [data[position:]]
+            self._rest_bytes = available - position
+        return frames
+
+    def _take_other(self, first: int, payload: bytes, frames: list[Frame]) -> None:
+        """Take a control frame, or a piece of a message."""
+        opcode = first & 0x0F
+        is_final = bool(first & _FINAL)
+        if first & 0x70:
+            raise RemoteProtocolError("the router set a reserved bit of a WebSocket frame")
+        if opcode in (_CLOSE, _PING, _PONG):
+            if not is_final or len(payload) > _MAX_CONTROL_BYTES:
+                raise RemoteProtocolError("the router sent a control frame that is too long")
+            kind = {_CLOSE: FrameKind.CLOSE, _PING: FrameKind.PING, _PONG: FrameKind.PONG}[opcode]
+            frames.append((kind, payload))
+        elif opcode == _CONTINUATION:
+            if self._fragments is None:
+                raise RemoteProtocolError("the router continued a message that never began")
+            self._add_fragment(payload)
+            if is_final:
+                frames.append((FrameKind.MESSAGE, b"".join(self._fragments)))
+                self._fragments = None
+        elif opcode in (_TEXT, _BINARY):
+            if self._fragments is not None:
+                raise RemoteProtocolError("the router began a message within another")
+            self._fragments = []
+            self._fragments_bytes = 0
+            self._add_fragment(payload)
+        else:
+            raise RemoteProtocolError(f"the router sent a WebSocket frame of type {opcode}")
+
+    def _add_fragment(self, payload: bytes) -> None:
+        assert self._fragments is not None
+        self._fragments.append(payload)
+        # The one more is for a flood of empty pieces.
+        self._fragments_bytes += len(payload) + 1
+        if self._fragments_bytes > self._max_receive_bytes:
+            raise RemoteProtocolError(
+                f"the router sent a message longer than {self._max_receive_bytes} bytes"
+            )
+
+    def message(self, payload: bytes) -> bytes:
+        """Give the frame that carries one message."""
+        return self._frame(self._first, payload)
+
+    def ping(self) -> bytes:
+        """Give a ping."""
+        return self._frame(_FINAL | _PING, b"wampy")
+
+    def pong(self, payload: bytes) -> bytes:
+        """Give the answer to a ping."""
+        return self._frame(_FINAL | _PONG, payload)
+
+    def closing(self) -> bytes:
+        """Give the frame that says that we close: code 1000, normal."""
+        return self._frame(_FINAL | _CLOSE, b"\x03\xe8")
+
+    def _frame(self, first: int, payload: bytes) -> bytes:
+        length = len(payload)
+        mask = self._mask()
+        if length < 126:
+            head = bytes((first, _MASKED | length))
+        elif length < 65536:
+            head = bytes((first, _MASKED | 126)) + length.to_bytes(2, "big")
+        else:
+            head = bytes((first, _MASKED | 127)) + length.to_bytes(8, "big")
+        repeated = (mask * (length // 4 + 1))[:length]
+        masked = int.from_bytes(payload, "little") ^ int.from_bytes(repeated, "little")
+        return head + mask + masked.to_bytes(length, "little")
+
+    def _mask(self) -> bytes:
+        """Give four unpredictable bytes; drawn by the page, since a system call is dear."""
+        at = self._random_at
+        mask = self._random[at : at + 4]
+        if len(mask) < 4:
+            self._random = os.urandom(_RANDOM_BYTES)
+            mask, at = self._random[:4], 0
+        self._random_at = at + 4
+        return mask
+
+
+def describe_close(payload: bytes) -> str:
+    """Say what a CLOSE frame says: its code and its reason."""
+    if len(payload) < 2:
+        return "the router closed the connection"
+    code = int.from_bytes(payload[:2], "big")
+    reason = payload[2:].decode("utf-8", "replace")
+    return f"the router closed the connection: {code}" + (f" {reason}" if reason else "")

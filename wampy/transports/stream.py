@@ -1,0 +1,310 @@
+"""A connected socket with a codec: whole frames in, bytes out. Makes the connection, too.
+
+Rules, for whoever uses a StreamTransport from several threads:
+
+- One thread at a time calls ``receive``, one at a time calls ``send``; both may run at once.
+- ``abort`` may be called from any thread, at any time: it ends the waits of the others. ``close``
+  gives the descriptor back, and comes when nobody is in ``receive`` or ``send`` any more.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import socket
+import ssl
+import threading
+import time
+from typing import Protocol
+
+from wampy.errors import ConnectFailed, ConnectionLost
+from wampy.transports.address import Address
+from wampy.transports.frames import Frame
+
+#: Bytes asked for in one read: dozens of messages, when so many are waiting.
+_READ_BYTES = 65536
+#: Reads while the socket has more, before the frames are handed on.
+_READS_AT_ONCE = 16
+
+
+class Codec(Protocol):
+    """What a transport's framing can do; see WebSocketCodec."""
+
+    def feed(self, data: bytes) -> list[Frame]:
+        """Take what arrived, give the whole frames in it."""
+
+    def message(self, payload: bytes) -> bytes:
+        """Give the frame that carries one message."""
+
+    def ping(self) -> bytes | None:
+        """Give a ping, or None where the Router would not understand it."""
+
+    def pong(self, payload: bytes) -> bytes:
+        """Give the answer to a ping."""
+
+    def closing(self) -> bytes:
+        """Give what is sent before the socket is closed; may be empty."""
+
+
+class StreamTransport:
+    """One connection to a Router.
+
+    Args:
+        url: what was connected to, for errors.
+        sock: connected, the handshake of the transport done; owned by this object from now on.
+        codec: frames and unframes.
+        serializer_name: what was agreed on: ``json`` or ``msgpack``.
+        max_send_bytes: the longest message that the Router takes.
+        is_private: nobody between here and the Router can read along: TLS, loopback, unix socket.
+        first: bytes that came right behind the handshake.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        sock: socket.socket,
+        codec: Codec,
+        *,
+        serializer_name: str,
+        max_send_bytes: int,
+        is_private: bool,
+        first: bytes = b"",
+    ) -> None:
+        self.url = url
+        self.codec = codec
+        self.serializer_name = serializer_name
+        self.max_send_bytes = max_send_bytes
+        self.is_private = is_private
+        self._socket = sock
+        self._first = first
+        # An SSL object must not be used by two threads at once; its calls never wait here.
+        self._ssl_lock = threading.Lock() if isinstance(sock, ssl.SSLSocket) else None
+        self._readable = select.poll()
+        self._readable.register(sock, select.POLLIN)
+        self._writable = select.poll()
+        self._writable.register(sock, select.POLLOUT)
+        if self._ssl_lock:
+            sock.setblocking(False)
+        else:
+            sock.settimeout(None)  # MSG_DONTWAIT says it call by call, and costs no poll
+
+    def receive(self, timeout_s: float) -> list[Frame]:
+        """Wait for data, at most ``timeout_s`` (>= 0); give the whole frames that it completes.
+
+        Returns an empty list when the time is over, or when what came completes no frame.
+
+        Raises:
+            ConnectionLost: the other side is gone, or ``abort`` was called.
+            RemoteProtocolError: what came is no frame.
+        """
+        try:
+            if self._first:
+                data, self._first = self._first, b""
+                return self.codec.feed(data)
+            if self._ssl_lock:
+                data = self._receive_tls(timeout_s)
+            else:
+                if not self._readable.poll(timeout_s * 1000.0):
+                    return []
+                data = self._socket.recv(_READ_BYTES, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return []
+        except (OSError, ValueError) as error:
+            raise ConnectionLost(f"connection to {self.url} lost: {explain(error)}") from error
+        if not data:
+            raise ConnectionLost(f"connection to {self.url} lost: the router closed it")
+        return self.codec.feed(data)
+
+    def _receive_tls(self, timeout_s: float) -> bytes:
+        """Read what there is; wait once for more, for the socket may have half a record only."""
+        assert self._ssl_lock is not None
+        for wait_ms in (0.0, timeout_s * 1000.0):
+            if wait_ms and not self._readable.poll(wait_ms):
+                break
+            pieces = []
+            try:
+                with self._ssl_lock:
+                    for _ in range(_READS_AT_ONCE):
+                        pieces.append(self._socket.recv(_READ_BYTES))
+                        if not pieces[-1]:
+                            break
+            except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                pass
+            except ssl.SSLZeroReturnError:
+                pieces.append(b"")
+            if pieces:
+                return b"".join(pieces)
+        raise BlockingIOError
+
+    def send(self, data: bytes, stall_s: float) -> int:
+        """Send; give how many bytes went out: fewer than all only when ``stall_s`` is 0.
+
+        Args:
+            data: whole frames.
+            stall_s: how long the other side may take nothing at all; 0 sends what can be sent
+                without waiting.
+
+        Raises:
+            ConnectionLost: the other side is gone, or took nothing for ``stall_s``.
+        """
+        total = len(data)
+        sent = 0
+        try:
+            while True:
+                count = self._send_some(data if not sent else memoryview(data)[sent:])
+                sent += count
+                if sent == total:
+                    return sent
+                if count:
+                    continue
+                if stall_s <= 0:
+                    return sent
+                if not self._writable.poll(stall_s * 1000.0):
+                    raise ConnectionLost(
+                        f"connection to {self.url} lost: the router took nothing for {stall_s:g} s"
+                    )
+        except (OSError, ValueError) as error:
+            if isinstance(error, ConnectionLost):
+                raise
+            raise ConnectionLost(f"connection to {self.url} lost: {explain(error)}") from error
+
+    def _send_some(self, data: bytes | memoryview) -> int:
+        try:
+            if self._ssl_lock:
+                with self._ssl_lock:
+                    return self._socket.send(data)
+            return self._socket.send(data, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+        except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
+            return 0
+
+    def abort(self) -> None:
+        """End the connection at once; who waits in it gets ConnectionLost. Idempotent."""
+        with contextlib.suppress(OSError):
+            # Not SSLSocket.shutdown, which would drop the SSL object under the other threads.
+            socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Give the descriptor back. Idempotent."""
+        self.abort()
+        self._socket.close()
+
+
+class DeadlineSocket:
+    """A socket whose every operation counts against one deadline, for handshakes.
+
+    Reads ahead, so that a handshake read byte by byte is one system call; ``rest`` is what was read
+    and not asked for.
+    """
+
+    def __init__(self, sock: socket.socket, deadline: float) -> None:
+        self._socket = sock
+        self._deadline = deadline
+        self.rest = b""
+
+    def _arm(self) -> None:
+        remaining = self._deadline - time.monotonic()
+        if remaining <= 0:
+            raise TimeoutError("timed out")
+        self._socket.settimeout(remaining)
+
+    def recv(self, count: int) -> bytes:
+        """Give at most ``count`` bytes; empty at the end of the stream."""
+        if not self.rest:
+            self._arm()
+            self.rest = self._socket.recv(4096)
+        data, self.rest = self.rest[:count], self.rest[count:]
+        return data
+
+    def recv_exactly(self, count: int) -> bytes:
+        """Give ``count`` bytes, or fewer at the end of the stream."""
+        data = b""
+        while len(data) < count:
+            piece = self.recv(count - len(data))
+            if not piece:
+                break
+            data += piece
+        return data
+
+    def send(self, data: bytes) -> int:
+        """Send all of ``data`` in one go: Crossbar wants a request line in one segment."""
+        self._arm()
+        self._socket.sendall(data)
+        return len(data)
+
+    def gettimeout(self) -> float:
+        """Give the seconds that are left."""
+        return max(0.001, self._deadline - time.monotonic())
+
+    def fileno(self) -> int:
+        """Give the descriptor."""
+        return self._socket.fileno()
+
+    def close(self) -> None:
+        """Close the socket below."""
+        self._socket.close()
+
+    def shutdown(self, how: int) -> None:
+        """Shut the socket below down."""
+        self._socket.shutdown(how)
+
+
+def open_socket(address: Address, deadline: float, ca: str | None) -> tuple[socket.socket, bool]:
+    """Connect; with TLS where the URL says so, the certificate and the name verified, always.
+
+    Args:
+        address: where to.
+        deadline: monotonic seconds.
+        ca: a file of certificates to trust instead of the system's, or None.
+
+    Returns:
+        the socket, and whether nobody between here and the Router can read along.
+
+    Raises:
+        ConnectFailed: with the URL and the reason.
+    """
+    try:
+        sock = _connect(address, deadline)
+    except OSError as error:
+        raise ConnectFailed(address.url, explain(error)) from error
+    try:
+        if not address.is_secure:
+            return sock, address.is_unix or _is_loopback(sock)
+        context = ssl.create_default_context(cafile=ca)
+        sock.settimeout(max(0.001, deadline - time.monotonic()))
+        return context.wrap_socket(sock, server_hostname=address.host), True
+    except (OSError, ValueError) as error:
+        sock.close()
+        raise ConnectFailed(address.url, explain(error)) from error
+
+
+def _connect(address: Address, deadline: float) -> socket.socket:
+    if address.is_unix:
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            sock.settimeout(max(0.001, deadline - time.monotonic()))
+            sock.connect(address.path)
+        except BaseException:
+            sock.close()
+            raise
+        return sock
+    remaining = max(0.001, deadline - time.monotonic())
+    sock = socket.create_connection((address.host or "", address.port or 0), remaining)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    return sock
+
+
+def _is_loopback(sock: socket.socket) -> bool:
+    host = str(sock.getpeername()[0])
+    return host.startswith(("127.", "::ffff:127.")) or host == "::1"
+
+
+def explain(error: BaseException) -> str:
+    """Say why the system refused, in a few words."""
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted: {error.verify_message}"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    return str(error) or type(error).__name__
