@@ -1,0 +1,230 @@
+"""Every error of the library, one tree.
+
+::
+
+    WampyError
+    ├── ProtocolError                 a rule of WAMP was broken
+    │   ├── LocalProtocolError        by this side: a bug, or a wrong argument
+    │   │   ├── SerializationError    a value that cannot be put on the wire
+    │   │   └── MessageTooLong        the other side would refuse it
+    │   └── RemoteProtocolError       by the other side
+    ├── TransportError
+    │   ├── ConnectFailed             which URL, and why
+    │   └── ConnectionLost
+    ├── SessionError
+    │   ├── JoinRejected              the Router's ABORT
+    │   │   ├── NoSuchRealm
+    │   │   └── NotAuthenticated
+    │   └── SessionClosed             there is no Session (any more)
+    ├── RequestTimeout                also a TimeoutError
+    └── RequestError                  the ERROR that answers a request: uri, args, kwargs, details
+        ├── NoSuchProcedure, ProcedureAlreadyExists, NoSuchRegistration, NoSuchSubscription
+        ├── InvalidUri, InvalidArgument, NotAuthorized, Canceled, Unavailable
+        └── ApplicationError          any URI that WAMP does not define
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+class WampyError(Exception):
+    """The root of the tree."""
+
+
+class ProtocolError(WampyError):
+    """A rule of WAMP was broken."""
+
+
+class LocalProtocolError(ProtocolError):
+    """This side would have broken a rule; nothing was sent."""
+
+
+class SerializationError(LocalProtocolError):
+    """A value cannot be put on the wire; the text names its type and place."""
+
+
+class MessageTooLong(LocalProtocolError):
+    """The message is longer than the other side takes; nothing was sent, the Session lives."""
+
+
+class RemoteProtocolError(ProtocolError):
+    """The other side broke a rule; the text says which."""
+
+
+class TransportError(WampyError):
+    """The connection failed."""
+
+
+class ConnectFailed(TransportError):
+    """No connection came about.
+
+    Attributes:
+        url: what was tried.
+        reason: why it failed.
+    """
+
+    def __init__(self, url: str, reason: str) -> None:
+        super().__init__(f"cannot connect to {url}: {reason}")
+        self.url = url
+        self.reason = reason
+
+
+class ConnectionLost(TransportError):
+    """A connection that had come about ended; whether the request was carried out is unknown."""
+
+
+class SessionError(WampyError):
+    """A Session does not come about, or is no more."""
+
+
+class JoinRejected(SessionError):
+    """The Router answered HELLO with ABORT.
+
+    Attributes:
+        uri: the reason, such as ``wamp.error.no_such_realm``.
+        message: the Router's own words, or an empty string.
+        details: the whole Details of the ABORT.
+    """
+
+    def __init__(
+        self, uri: str, message: str = "", details: Mapping[str, Any] | None = None
+    ) -> None:
+        super().__init__(f"{uri}: {message}" if message else uri)
+        self.uri = uri
+        self.message = message
+        self.details = dict(details or {})
+
+
+class NoSuchRealm(JoinRejected):
+    """The Router has no such Realm."""
+
+
+class NotAuthenticated(JoinRejected):
+    """The Router does not accept who we say we are."""
+
+
+class SessionClosed(SessionError):
+    """There is no Session: not begun, ended, or ended by the Router."""
+
+
+class RequestTimeout(WampyError, TimeoutError):
+    """No answer within the time given; whether the request was carried out is unknown."""
+
+
+class RequestError(WampyError):
+    """The ERROR message that answered a request.
+
+    Attributes:
+        uri: the error's URI.
+        args: positional arguments that the other side gave, any values.
+        kwargs: keyword arguments that it gave.
+        details: of the ERROR message.
+    """
+
+    def __init__(
+        self,
+        uri: str,
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        details: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(*args)
+        self.uri = uri
+        self.kwargs = dict(kwargs or {})
+        self.details = dict(details or {})
+
+    def __str__(self) -> str:
+        parts = [str(value) for value in self.args]
+        parts += [f"{key}={value!r}" for key, value in self.kwargs.items()]
+        return f"{self.uri}: {', '.join(parts)}" if parts else self.uri
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Survive pickling: the constructor wants more than ``args``."""
+        return type(self), (self.uri, self.args, self.kwargs, self.details)
+
+
+class NoSuchProcedure(RequestError):
+    """Nobody has registered the procedure."""
+
+
+class ProcedureAlreadyExists(RequestError):
+    """Somebody else has registered the procedure."""
+
+
+class NoSuchRegistration(RequestError):
+    """There is no registration with this id."""
+
+
+class NoSuchSubscription(RequestError):
+    """There is no subscription with this id."""
+
+
+class InvalidUri(RequestError):
+    """The Router refuses the URI."""
+
+
+class InvalidArgument(RequestError):
+    """The callee cannot be called with these arguments."""
+
+
+class NotAuthorized(RequestError):
+    """This Session's role may not do that."""
+
+
+class Canceled(RequestError):
+    """The call was canceled, or its callee has gone."""
+
+
+class Unavailable(RequestError):
+    """Nobody can serve the call now: every handler and the queue are full."""
+
+
+class ApplicationError(RequestError):
+    """An error that the application defines; a handler may raise it, with any URI."""
+
+
+_BY_URI: dict[str, type[RequestError]] = {
+    "wamp.error.no_such_procedure": NoSuchProcedure,
+    "wamp.error.procedure_already_exists": ProcedureAlreadyExists,
+    "wamp.error.no_such_registration": NoSuchRegistration,
+    "wamp.error.no_such_subscription": NoSuchSubscription,
+    "wamp.error.invalid_uri": InvalidUri,
+    "wamp.error.invalid_argument": InvalidArgument,
+    "wamp.error.not_authorized": NotAuthorized,
+    "wamp.error.authorization_failed": NotAuthorized,
+    # The spec spells it with one "l" under URIs and with two under RPC; both are accepted.
+    "wamp.error.canceled": Canceled,
+    "wamp.error.cancelled": Canceled,
+    "wamp.error.unavailable": Unavailable,
+}
+
+_REJECTED: dict[str, type[JoinRejected]] = {
+    "wamp.error.no_such_realm": NoSuchRealm,
+    "wamp.error.authentication_failed": NotAuthenticated,
+    "wamp.error.authentication_denied": NotAuthenticated,
+    "wamp.error.authentication_required": NotAuthenticated,
+    "wamp.error.not_authorized": NotAuthenticated,
+    "wamp.error.no_auth_method": NotAuthenticated,
+    "wamp.error.no_matching_auth_method": NotAuthenticated,
+    "wamp.error.no_such_principal": NotAuthenticated,
+    "wamp.error.no_such_role": NotAuthenticated,
+}
+
+
+def request_error(
+    uri: str,
+    args: Sequence[Any] = (),
+    kwargs: Mapping[str, Any] | None = None,
+    details: Mapping[str, Any] | None = None,
+) -> RequestError:
+    """Give the error of the class that stands for ``uri``; ApplicationError for all others."""
+    return _BY_URI.get(uri, ApplicationError)(uri, args, kwargs, details)
+
+
+def join_rejected(uri: str, details: Mapping[str, Any]) -> JoinRejected:
+    """Give the error of the class that stands for the reason of an ABORT."""
+    message = details.get("message", "")
+    text = message if isinstance(message, str) else repr(message)
+    return _REJECTED.get(uri, JoinRejected)(uri, text, details)

@@ -1,0 +1,36 @@
+"""The message ABORT."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Self
+
+from wampy.messages.base import Fields, Message
+
+
+class Abort(Message, frozen=True, kw_only=True):
+    """Refuse or end a Session without a farewell.
+
+    Wire: [ABORT, Details|dict, Reason|uri]
+    From: either side; not answered.
+    Spec: Basic Profile, "Session Establishment", ABORT.
+    """
+
+    WAMP_CODE: ClassVar[int] = 3
+    name: ClassVar[str] = "ABORT"
+
+    details: Mapping[str, Any] | None = None
+    reason: str
+
+    def construct(self) -> list[Any]:
+        """See ``Message.construct``."""
+        return [self.WAMP_CODE, self.details or {}, self.reason]
+
+    @classmethod
+    def parse(cls, fields: Sequence[Any]) -> Self:
+        """See ``Message.parse``."""
+        checked = Fields("ABORT", fields, 3)
+        return cls(
+            details=checked.mapping(1, "Details"),
+            reason=checked.uri(2, "Reason"),
+        )

@@ -1,0 +1,39 @@
+"""The message AUTHENTICATE."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Self
+
+from wampy.messages.base import Fields, Message
+
+
+class Authenticate(Message, frozen=True, kw_only=True):
+    """Answer a CHALLENGE; ``repr`` never shows the signature.
+
+    Wire: [AUTHENTICATE, Signature|string, Extra|dict]
+    From: client to Router; answered by WELCOME or ABORT.
+    Spec: Advanced Profile, "Authentication", AUTHENTICATE.
+    """
+
+    WAMP_CODE: ClassVar[int] = 5
+    name: ClassVar[str] = "AUTHENTICATE"
+
+    signature: str
+    extra: Mapping[str, Any] | None = None
+
+    def construct(self) -> list[Any]:
+        """See ``Message.construct``."""
+        return [self.WAMP_CODE, self.signature, self.extra or {}]
+
+    @classmethod
+    def parse(cls, fields: Sequence[Any]) -> Self:
+        """See ``Message.parse``."""
+        checked = Fields("AUTHENTICATE", fields, 3)
+        return cls(
+            signature=checked.uri(1, "Signature"),
+            extra=checked.mapping(2, "Extra"),
+        )
+
+    def __repr__(self) -> str:
+        return "Authenticate(signature=…)"

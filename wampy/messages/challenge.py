@@ -1,0 +1,36 @@
+"""The message CHALLENGE."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Self
+
+from wampy.messages.base import Fields, Message
+
+
+class Challenge(Message, frozen=True, kw_only=True):
+    """Ask the client to prove who it is.
+
+    Wire: [CHALLENGE, AuthMethod|string, Extra|dict]
+    From: Router to client; answered by AUTHENTICATE.
+    Spec: Advanced Profile, "Authentication", CHALLENGE.
+    """
+
+    WAMP_CODE: ClassVar[int] = 4
+    name: ClassVar[str] = "CHALLENGE"
+
+    authmethod: str
+    extra: Mapping[str, Any] | None = None
+
+    def construct(self) -> list[Any]:
+        """See ``Message.construct``."""
+        return [self.WAMP_CODE, self.authmethod, self.extra or {}]
+
+    @classmethod
+    def parse(cls, fields: Sequence[Any]) -> Self:
+        """See ``Message.parse``."""
+        checked = Fields("CHALLENGE", fields, 3)
+        return cls(
+            authmethod=checked.uri(1, "AuthMethod"),
+            extra=checked.mapping(2, "Extra"),
+        )

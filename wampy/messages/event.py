@@ -1,0 +1,44 @@
+"""The message EVENT."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Self
+
+from wampy.messages.base import Fields, Message, payload
+
+
+class Event(Message, frozen=True, kw_only=True):
+    """Carry a publication to a Subscriber.
+
+    Wire: [EVENT, SUBSCRIBED.Subscription|id, PUBLISHED.Publication|id, Details|dict,
+          PUBLISH.Arguments|list, PUBLISH.ArgumentsKw|dict]
+    From: Broker to Subscriber; not answered.
+    Spec: Basic Profile, "Publishing and Events", EVENT.
+    """
+
+    WAMP_CODE: ClassVar[int] = 36
+    name: ClassVar[str] = "EVENT"
+
+    subscription_id: int
+    publication_id: int
+    details: Mapping[str, Any] | None = None
+    args: Sequence[Any] | None = None
+    kwargs: Mapping[str, Any] | None = None
+
+    def construct(self) -> list[Any]:
+        """See ``Message.construct``."""
+        head = [self.WAMP_CODE, self.subscription_id, self.publication_id, self.details or {}]
+        return payload(head, self.args, self.kwargs)
+
+    @classmethod
+    def parse(cls, fields: Sequence[Any]) -> Self:
+        """See ``Message.parse``."""
+        checked = Fields("EVENT", fields, 4)
+        return cls(
+            subscription_id=checked.identifier(1, "SUBSCRIBED.Subscription"),
+            publication_id=checked.identifier(2, "PUBLISHED.Publication"),
+            details=checked.mapping(3, "Details"),
+            args=checked.args(4),
+            kwargs=checked.kwargs(5),
+        )

@@ -1,0 +1,36 @@
+"""The message HELLO."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Self
+
+from wampy.messages.base import Fields, Message
+
+
+class Hello(Message, frozen=True, kw_only=True):
+    """Ask the Router for a Session on a Realm.
+
+    Wire: [HELLO, Realm|uri, Details|dict]
+    From: Client to Router; answered by WELCOME, CHALLENGE or ABORT.
+    Spec: Basic Profile, "Session Establishment", HELLO.
+    """
+
+    WAMP_CODE: ClassVar[int] = 1
+    name: ClassVar[str] = "HELLO"
+
+    realm: str
+    details: Mapping[str, Any] | None = None
+
+    def construct(self) -> list[Any]:
+        """See ``Message.construct``."""
+        return [self.WAMP_CODE, self.realm, self.details or {}]
+
+    @classmethod
+    def parse(cls, fields: Sequence[Any]) -> Self:
+        """See ``Message.parse``."""
+        checked = Fields("HELLO", fields, 3)
+        return cls(
+            realm=checked.uri(1, "Realm"),
+            details=checked.mapping(2, "Details"),
+        )

@@ -1,0 +1,36 @@
+"""The message PUBLISHED."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, Self
+
+from wampy.messages.base import Fields, Message
+
+
+class Published(Message, frozen=True, kw_only=True):
+    """Acknowledge a PUBLISH.
+
+    Wire: [PUBLISHED, PUBLISH.Request|id, Publication|id]
+    From: Broker to Publisher.
+    Spec: Basic Profile, "Publishing and Events", PUBLISHED.
+    """
+
+    WAMP_CODE: ClassVar[int] = 17
+    name: ClassVar[str] = "PUBLISHED"
+
+    request_id: int
+    publication_id: int
+
+    def construct(self) -> list[Any]:
+        """See ``Message.construct``."""
+        return [self.WAMP_CODE, self.request_id, self.publication_id]
+
+    @classmethod
+    def parse(cls, fields: Sequence[Any]) -> Self:
+        """See ``Message.parse``."""
+        checked = Fields("PUBLISHED", fields, 3)
+        return cls(
+            request_id=checked.identifier(1, "PUBLISH.Request"),
+            publication_id=checked.identifier(2, "Publication"),
+        )

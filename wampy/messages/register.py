@@ -1,0 +1,38 @@
+"""The message REGISTER."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Self
+
+from wampy.messages.base import Fields, Message
+
+
+class Register(Message, frozen=True, kw_only=True):
+    """Ask the Dealer to route a Procedure's calls here.
+
+    Wire: [REGISTER, Request|id, Options|dict, Procedure|uri]
+    From: Callee to Dealer; answered by REGISTERED or ERROR.
+    Spec: Basic Profile, "Registering and Unregistering", REGISTER.
+    """
+
+    WAMP_CODE: ClassVar[int] = 64
+    name: ClassVar[str] = "REGISTER"
+
+    request_id: int | None = None
+    options: Mapping[str, Any] | None = None
+    procedure: str
+
+    def construct(self) -> list[Any]:
+        """See ``Message.construct``."""
+        return [self.WAMP_CODE, self.request_id, self.options or {}, self.procedure]
+
+    @classmethod
+    def parse(cls, fields: Sequence[Any]) -> Self:
+        """See ``Message.parse``."""
+        checked = Fields("REGISTER", fields, 4)
+        return cls(
+            request_id=checked.identifier(1, "Request"),
+            options=checked.mapping(2, "Options"),
+            procedure=checked.uri(3, "Procedure"),
+        )

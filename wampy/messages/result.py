@@ -1,0 +1,41 @@
+"""The message RESULT."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Self
+
+from wampy.messages.base import Fields, Message, payload
+
+
+class Result(Message, frozen=True, kw_only=True):
+    """Carry the result of a CALL.
+
+    Wire: [RESULT, CALL.Request|id, Details|dict, YIELD.Arguments|list, YIELD.ArgumentsKw|dict]
+    From: Dealer to Caller; Details.progress is true if more will follow.
+    Spec: Basic Profile, "Calling and Invocations", RESULT.
+    """
+
+    WAMP_CODE: ClassVar[int] = 50
+    name: ClassVar[str] = "RESULT"
+
+    request_id: int
+    details: Mapping[str, Any] | None = None
+    args: Sequence[Any] | None = None
+    kwargs: Mapping[str, Any] | None = None
+
+    def construct(self) -> list[Any]:
+        """See ``Message.construct``."""
+        head = [self.WAMP_CODE, self.request_id, self.details or {}]
+        return payload(head, self.args, self.kwargs)
+
+    @classmethod
+    def parse(cls, fields: Sequence[Any]) -> Self:
+        """See ``Message.parse``."""
+        checked = Fields("RESULT", fields, 3)
+        return cls(
+            request_id=checked.identifier(1, "CALL.Request"),
+            details=checked.mapping(2, "Details"),
+            args=checked.args(3),
+            kwargs=checked.kwargs(4),
+        )

@@ -1,0 +1,38 @@
+"""The message SUBSCRIBE."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Self
+
+from wampy.messages.base import Fields, Message
+
+
+class Subscribe(Message, frozen=True, kw_only=True):
+    """Ask the Broker for the events of a Topic.
+
+    Wire: [SUBSCRIBE, Request|id, Options|dict, Topic|uri]
+    From: Subscriber to Broker; answered by SUBSCRIBED or ERROR.
+    Spec: Basic Profile, "Subscribing and Unsubscribing", SUBSCRIBE.
+    """
+
+    WAMP_CODE: ClassVar[int] = 32
+    name: ClassVar[str] = "SUBSCRIBE"
+
+    request_id: int | None = None
+    options: Mapping[str, Any] | None = None
+    topic: str
+
+    def construct(self) -> list[Any]:
+        """See ``Message.construct``."""
+        return [self.WAMP_CODE, self.request_id, self.options or {}, self.topic]
+
+    @classmethod
+    def parse(cls, fields: Sequence[Any]) -> Self:
+        """See ``Message.parse``."""
+        checked = Fields("SUBSCRIBE", fields, 4)
+        return cls(
+            request_id=checked.identifier(1, "Request"),
+            options=checked.mapping(2, "Options"),
+            topic=checked.uri(3, "Topic"),
+        )

@@ -1,0 +1,36 @@
+"""The message SUBSCRIBED."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, Self
+
+from wampy.messages.base import Fields, Message
+
+
+class Subscribed(Message, frozen=True, kw_only=True):
+    """Acknowledge a SUBSCRIBE.
+
+    Wire: [SUBSCRIBED, SUBSCRIBE.Request|id, Subscription|id]
+    From: Broker to Subscriber.
+    Spec: Basic Profile, "Subscribing and Unsubscribing", SUBSCRIBED.
+    """
+
+    WAMP_CODE: ClassVar[int] = 33
+    name: ClassVar[str] = "SUBSCRIBED"
+
+    request_id: int
+    subscription_id: int
+
+    def construct(self) -> list[Any]:
+        """See ``Message.construct``."""
+        return [self.WAMP_CODE, self.request_id, self.subscription_id]
+
+    @classmethod
+    def parse(cls, fields: Sequence[Any]) -> Self:
+        """See ``Message.parse``."""
+        checked = Fields("SUBSCRIBED", fields, 3)
+        return cls(
+            request_id=checked.identifier(1, "SUBSCRIBE.Request"),
+            subscription_id=checked.identifier(2, "Subscription"),
+        )

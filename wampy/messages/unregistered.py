@@ -1,0 +1,38 @@
+"""The message UNREGISTERED."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Self
+
+from wampy.messages.base import Fields, Message
+
+
+class Unregistered(Message, frozen=True, kw_only=True):
+    """Acknowledge an UNREGISTER, or tell of a revocation.
+
+    Wire: [UNREGISTERED, UNREGISTER.Request|id] or, for a revocation, [UNREGISTERED, 0,
+          Details|dict]
+    From: Dealer to Callee; Request 0 is a revocation, with Details.registration.
+    Spec: Basic Profile, "Registering and Unregistering", UNREGISTERED; Advanced Profile,
+          "Registration Revocation".
+    """
+
+    WAMP_CODE: ClassVar[int] = 67
+    name: ClassVar[str] = "UNREGISTERED"
+
+    request_id: int
+    details: Mapping[str, Any] | None = None
+
+    def construct(self) -> list[Any]:
+        """See ``Message.construct``."""
+        return [self.WAMP_CODE, self.request_id, *([self.details] if self.details else [])]
+
+    @classmethod
+    def parse(cls, fields: Sequence[Any]) -> Self:
+        """See ``Message.parse``."""
+        checked = Fields("UNREGISTERED", fields, 2)
+        return cls(
+            request_id=checked.identifier(1, "UNREGISTER.Request", least=0),
+            details=checked.mapping(2, "Details") if len(fields) > 2 else None,
+        )

@@ -1,0 +1,36 @@
+"""The message WELCOME."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Self
+
+from wampy.messages.base import Fields, Message
+
+
+class Welcome(Message, frozen=True, kw_only=True):
+    """Say that the Session is established.
+
+    Wire: [WELCOME, Session|id, Details|dict]
+    From: Router to client, ends the handshake.
+    Spec: Basic Profile, "Session Establishment", WELCOME.
+    """
+
+    WAMP_CODE: ClassVar[int] = 2
+    name: ClassVar[str] = "WELCOME"
+
+    session_id: int
+    details: Mapping[str, Any] | None = None
+
+    def construct(self) -> list[Any]:
+        """See ``Message.construct``."""
+        return [self.WAMP_CODE, self.session_id, self.details or {}]
+
+    @classmethod
+    def parse(cls, fields: Sequence[Any]) -> Self:
+        """See ``Message.parse``."""
+        checked = Fields("WELCOME", fields, 3)
+        return cls(
+            session_id=checked.identifier(1, "Session"),
+            details=checked.mapping(2, "Details"),
+        )

@@ -1,0 +1,606 @@
+"""A client's Session without IO: what may be said when, request ids, answers matched by id.
+
+Rules:
+
+- messages in, small typed results out; no socket, no clock, no lock: the caller has those;
+- transitions are one literal, total table keyed (state, event); after a protocol error the state is
+  CLOSED for good, and a Session that reconnects makes a new ClientProtocol;
+- answers are matched by request type and id. An answer to a request that was given up is dropped; an
+  answer to one that was never made is the Router's error;
+- a registration or subscription that the Router revokes (Request 0) never ends the Session.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from wampy.auth import Anonymous, Authentication
+from wampy.errors import (
+    JoinRejected,
+    LocalProtocolError,
+    RemoteProtocolError,
+    RequestError,
+    join_rejected,
+    request_error,
+)
+from wampy.ids import IdSequence
+from wampy.messages import (
+    Abort,
+    Authenticate,
+    Call,
+    Cancel,
+    Challenge,
+    Error,
+    Event,
+    Goodbye,
+    Hello,
+    Interrupt,
+    Invocation,
+    Message,
+    Publish,
+    Published,
+    Register,
+    Registered,
+    Result,
+    Subscribe,
+    Subscribed,
+    Unregister,
+    Unregistered,
+    Unsubscribe,
+    Unsubscribed,
+    Welcome,
+    Yield,
+)
+from wampy.uris import check_uri
+
+#: What we can do, as HELLO tells it.
+DEFAULT_ROLES: dict[str, Any] = {
+    "caller": {
+        "features": {
+            "caller_identification": True,
+            "call_canceling": True,
+            "progressive_call_results": True,
+        }
+    },
+    "callee": {
+        "features": {
+            "caller_identification": True,
+            "call_canceling": True,
+            "pattern_based_registration": True,
+            "progressive_call_results": True,
+            "registration_revocation": True,
+            "shared_registration": True,
+        }
+    },
+    "publisher": {
+        "features": {
+            "publisher_exclusion": True,
+            "publisher_identification": True,
+            "subscriber_blackwhite_listing": True,
+        }
+    },
+    "subscriber": {
+        "features": {
+            "pattern_based_subscription": True,
+            "publisher_identification": True,
+            "subscription_revocation": True,
+        }
+    },
+}
+
+#: How a CALL may be canceled.
+CANCEL_MODES = ("skip", "kill", "killnowait")
+
+
+class SessionState(Enum):
+    """Where a Session stands."""
+
+    NEW = "new"
+    ESTABLISHING = "establishing"
+    AUTHENTICATING = "authenticating"
+    ESTABLISHED = "established"
+    CLOSING = "closing"
+    CLOSED = "closed"
+
+
+class SessionEvent(Enum):
+    """What happens to a Session: SEND_… is ours, the rest comes from the Router."""
+
+    SEND_HELLO = "send HELLO"
+    SEND_GOODBYE = "send GOODBYE"
+    SEND_REQUEST = "send a request"
+    WELCOME = "WELCOME"
+    CHALLENGE = "CHALLENGE"
+    ABORT = "ABORT"
+    GOODBYE = "GOODBYE"
+    TRAFFIC = "a message of an established session"
+
+
+_S, _E = SessionState, SessionEvent
+#: None: impossible. For what we send that is a LocalProtocolError, else a RemoteProtocolError.
+TRANSITIONS: dict[tuple[SessionState, SessionEvent], SessionState | None] = {
+    (_S.NEW, _E.SEND_HELLO): _S.ESTABLISHING,
+    (_S.NEW, _E.SEND_GOODBYE): None,
+    (_S.NEW, _E.SEND_REQUEST): None,
+    (_S.NEW, _E.WELCOME): None,
+    (_S.NEW, _E.CHALLENGE): None,
+    (_S.NEW, _E.ABORT): _S.CLOSED,
+    (_S.NEW, _E.GOODBYE): None,
+    (_S.NEW, _E.TRAFFIC): None,
+    (_S.ESTABLISHING, _E.SEND_HELLO): None,
+    (_S.ESTABLISHING, _E.SEND_GOODBYE): None,
+    (_S.ESTABLISHING, _E.SEND_REQUEST): None,
+    (_S.ESTABLISHING, _E.WELCOME): _S.ESTABLISHED,
+    (_S.ESTABLISHING, _E.CHALLENGE): _S.AUTHENTICATING,
+    (_S.ESTABLISHING, _E.ABORT): _S.CLOSED,
+    (_S.ESTABLISHING, _E.GOODBYE): None,
+    (_S.ESTABLISHING, _E.TRAFFIC): None,
+    (_S.AUTHENTICATING, _E.SEND_HELLO): None,
+    (_S.AUTHENTICATING, _E.SEND_GOODBYE): None,
+    (_S.AUTHENTICATING, _E.SEND_REQUEST): None,
+    (_S.AUTHENTICATING, _E.WELCOME): _S.ESTABLISHED,
+    (_S.AUTHENTICATING, _E.CHALLENGE): None,
+    (_S.AUTHENTICATING, _E.ABORT): _S.CLOSED,
+    (_S.AUTHENTICATING, _E.GOODBYE): None,
+    (_S.AUTHENTICATING, _E.TRAFFIC): None,
+    (_S.ESTABLISHED, _E.SEND_HELLO): None,
+    (_S.ESTABLISHED, _E.SEND_GOODBYE): _S.CLOSING,
+    (_S.ESTABLISHED, _E.SEND_REQUEST): _S.ESTABLISHED,
+    (_S.ESTABLISHED, _E.WELCOME): None,
+    (_S.ESTABLISHED, _E.CHALLENGE): None,
+    (_S.ESTABLISHED, _E.ABORT): _S.CLOSED,
+    (_S.ESTABLISHED, _E.GOODBYE): _S.CLOSED,
+    (_S.ESTABLISHED, _E.TRAFFIC): _S.ESTABLISHED,
+    (_S.CLOSING, _E.SEND_HELLO): None,
+    (_S.CLOSING, _E.SEND_GOODBYE): None,
+    (_S.CLOSING, _E.SEND_REQUEST): None,
+    (_S.CLOSING, _E.WELCOME): None,
+    (_S.CLOSING, _E.CHALLENGE): None,
+    (_S.CLOSING, _E.ABORT): _S.CLOSED,
+    (_S.CLOSING, _E.GOODBYE): _S.CLOSED,
+    # The Router may have sent it before it saw our GOODBYE.
+    (_S.CLOSING, _E.TRAFFIC): _S.CLOSING,
+    (_S.CLOSED, _E.SEND_HELLO): None,
+    (_S.CLOSED, _E.SEND_GOODBYE): None,
+    (_S.CLOSED, _E.SEND_REQUEST): None,
+    (_S.CLOSED, _E.WELCOME): None,
+    (_S.CLOSED, _E.CHALLENGE): None,
+    (_S.CLOSED, _E.ABORT): None,
+    (_S.CLOSED, _E.GOODBYE): None,
+    (_S.CLOSED, _E.TRAFFIC): None,
+}
+_SENT = {_E.SEND_HELLO, _E.SEND_GOODBYE, _E.SEND_REQUEST}
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """The Session is established."""
+
+    welcome: Welcome
+
+
+@dataclass(frozen=True, slots=True)
+class Challenged:
+    """The Router wants proof; ``authenticate`` is to be sent."""
+
+    authenticate: Authenticate
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """The Router ended it with ABORT: before WELCOME no Session came about."""
+
+    error: JoinRejected
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """The Session is over; ``reply``, if any, is to be sent before the connection is closed."""
+
+    goodbye: Goodbye
+    reply: Goodbye | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The answer to a request of ours.
+
+    Attributes:
+        request_id: of the request.
+        message: RESULT, REGISTERED, …; None when it failed.
+        error: what the Router answered instead; None when it succeeded.
+        is_final: False for a progressive result: more will follow.
+    """
+
+    request_id: int
+    message: Message | None
+    error: RequestError | None = None
+    is_final: bool = True
+
+    @property
+    def args(self) -> Sequence[Any]:
+        """Arguments of a RESULT; empty for everything else."""
+        return getattr(self.message, "args", None) or ()
+
+
+@dataclass(frozen=True, slots=True)
+class Invoked:
+    """A call for one of our registrations; to be answered by YIELD or ERROR."""
+
+    invocation: Invocation
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupted:
+    """The Caller of an invocation wants no result any more."""
+
+    interrupt: Interrupt
+
+
+@dataclass(frozen=True, slots=True)
+class EventReceived:
+    """A publication for one of our subscriptions."""
+
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class Revoked:
+    """The Router took a registration or a subscription away (Request 0).
+
+    Attributes:
+        registration_id: of the registration, or None.
+        subscription_id: of the subscription, or None. Both are None if the Router named none.
+    """
+
+    registration_id: int | None = None
+    subscription_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """An answer to a request that was given up; nothing follows."""
+
+    message: Message
+
+
+Received = (
+    Joined
+    | Challenged
+    | Rejected
+    | Left
+    | Reply
+    | Invoked
+    | Interrupted
+    | EventReceived
+    | Revoked
+    | Dropped
+)
+
+#: Which requests each answer may answer.
+_ANSWERS: dict[type[Message], int] = {
+    Result: Call.WAMP_CODE,
+    Registered: Register.WAMP_CODE,
+    Unregistered: Unregister.WAMP_CODE,
+    Subscribed: Subscribe.WAMP_CODE,
+    Unsubscribed: Unsubscribe.WAMP_CODE,
+    Published: Publish.WAMP_CODE,
+}
+
+
+class ClientProtocol:
+    """The client's side of one Session; not thread-safe.
+
+    Args:
+        realm: the Realm to join.
+        authentication: who we are; None is anonymous.
+        agent: what HELLO tells of our software.
+        roles: what HELLO tells of what we can do.
+    """
+
+    def __init__(
+        self,
+        realm: str,
+        authentication: Authentication | None = None,
+        *,
+        agent: str = "wampy",
+        roles: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.state = SessionState.NEW
+        self.session_id: int | None = None
+        #: WELCOME.Details, once there is a Session.
+        self.details: Mapping[str, Any] = {}
+        self._realm = realm
+        self._authentication = authentication or Anonymous()
+        self._agent = agent
+        self._roles = DEFAULT_ROLES if roles is None else roles
+        self._ids = IdSequence()
+        self._pending: dict[int, int] = {}
+        self._given_up: dict[int, None] = {}
+
+    # ------------------------------------------------------------------ what we say
+
+    def hello(self) -> Hello:
+        """Begin the Session.
+
+        Raises:
+            LocalProtocolError: it has begun already, or the Realm's name is no URI.
+        """
+        check_uri(self._realm)
+        self._enter(SessionEvent.SEND_HELLO)
+        details = {
+            "agent": self._agent,
+            "roles": self._roles,
+            **self._authentication.hello_details(),
+        }
+        return Hello(realm=self._realm, details=details)
+
+    def goodbye(self, reason: str = "wamp.close.normal") -> Goodbye:
+        """End the Session; the Router answers with its own GOODBYE."""
+        check_uri(reason)
+        self._enter(SessionEvent.SEND_GOODBYE)
+        return Goodbye(details={}, reason=reason)
+
+    def abort(self, reason: str, message: str) -> Abort:
+        """End the Session at once, for a reason; allowed in every state."""
+        self.state = SessionState.CLOSED
+        return Abort(details={"message": message}, reason=reason)
+
+    def call(
+        self,
+        procedure: str,
+        args: Sequence[Any] | None = None,
+        kwargs: Mapping[str, Any] | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> Call:
+        """Ask for a procedure to be called; answered by one Reply, or several progressive ones."""
+        check_uri(procedure)
+        return Call(
+            request_id=self._request(Call.WAMP_CODE),
+            options=options,
+            procedure=procedure,
+            args=args,
+            kwargs=kwargs,
+        )
+
+    def cancel(self, request_id: int, mode: str = "killnowait") -> Cancel:
+        """Cancel a call that is pending, and give it up.
+
+        A Router may answer a CANCEL late or never, so the caller ends its own waiting.
+
+        Raises:
+            LocalProtocolError: the mode is none of the spec's, or no such call is pending.
+        """
+        if mode not in CANCEL_MODES:
+            raise LocalProtocolError(
+                f"cancel mode {mode!r}; expected one of {', '.join(CANCEL_MODES)}"
+            )
+        if self._pending.get(request_id) != Call.WAMP_CODE:
+            raise LocalProtocolError(f"no call with request id {request_id} is pending")
+        self._enter(SessionEvent.SEND_REQUEST)
+        self._forget(request_id)
+        return Cancel(request_id=request_id, options={"mode": mode})
+
+    def give_up(self, request_id: int) -> Cancel | None:
+        """Wait for this answer no more; gives the CANCEL to be sent if it was a call."""
+        kind = self._pending.get(request_id)
+        if kind == Call.WAMP_CODE and self.state is SessionState.ESTABLISHED:
+            return self.cancel(request_id)
+        if kind is not None:
+            self._forget(request_id)
+        return None
+
+    def withdraw(self, request_id: int) -> None:
+        """Take back a request that was made but never sent: its id is used again.
+
+        Only for the request made last, before any other; ids on the wire have no gaps.
+        """
+        if self._pending.pop(request_id, None) is not None or self._ids.last == request_id:
+            self._ids.take_back(request_id)
+
+    def publish(
+        self,
+        topic: str,
+        args: Sequence[Any] | None = None,
+        kwargs: Mapping[str, Any] | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> Publish:
+        """Publish an event; answered by a Reply only with ``acknowledge`` in the options."""
+        check_uri(topic)
+        is_acknowledged = bool(options and options.get("acknowledge"))
+        return Publish(
+            request_id=self._request(Publish.WAMP_CODE if is_acknowledged else None),
+            options=options,
+            topic=topic,
+            args=args,
+            kwargs=kwargs,
+        )
+
+    def subscribe(self, topic: str, options: Mapping[str, Any] | None = None) -> Subscribe:
+        """Ask for the events of a topic, or of a pattern with ``match`` in the options."""
+        check_uri(topic, _match(options))
+        request_id = self._request(Subscribe.WAMP_CODE)
+        return Subscribe(request_id=request_id, options=options, topic=topic)
+
+    def unsubscribe(self, subscription_id: int) -> Unsubscribe:
+        """Ask for no more events of a subscription."""
+        request_id = self._request(Unsubscribe.WAMP_CODE)
+        return Unsubscribe(request_id=request_id, subscription_id=subscription_id)
+
+    def register(self, procedure: str, options: Mapping[str, Any] | None = None) -> Register:
+        """Ask for the calls of a procedure, or of a pattern with ``match`` in the options."""
+        check_uri(procedure, _match(options))
+        request_id = self._request(Register.WAMP_CODE)
+        return Register(request_id=request_id, options=options, procedure=procedure)
+
+    def unregister(self, registration_id: int) -> Unregister:
+        """Ask for no more calls of a registration."""
+        request_id = self._request(Unregister.WAMP_CODE)
+        return Unregister(request_id=request_id, registration_id=registration_id)
+
+    def yield_(
+        self,
+        request_id: int,
+        args: Sequence[Any] | None = None,
+        kwargs: Mapping[str, Any] | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> Yield:
+        """Answer an invocation with its result."""
+        return Yield(request_id=request_id, options=options, args=args, kwargs=kwargs)
+
+    def invocation_error(
+        self,
+        request_id: int,
+        uri: str,
+        args: Sequence[Any] | None = None,
+        kwargs: Mapping[str, Any] | None = None,
+        details: Mapping[str, Any] | None = None,
+    ) -> Error:
+        """Answer an invocation with an error."""
+        check_uri(uri)
+        return Error(
+            request_type=Invocation.WAMP_CODE,
+            request_id=request_id,
+            details=details,
+            error=uri,
+            args=args,
+            kwargs=kwargs,
+        )
+
+    # ------------------------------------------------------------------ what we hear
+
+    def receive(self, message: Message) -> Received:
+        """Take a message of the Router and say what it means.
+
+        Raises:
+            RemoteProtocolError: it may not come now, or answers what was never asked; CLOSED then.
+            LocalProtocolError: a CHALLENGE that we cannot answer; CLOSED then.
+        """
+        kind = type(message)
+        if kind is Result or kind is Invocation or kind is Event:
+            # The three that come all the time, ahead of the table's detour.
+            if self.state is not SessionState.ESTABLISHED:
+                self._enter(SessionEvent.TRAFFIC)
+            if kind is Result:
+                return self._result(message)  # type: ignore[arg-type]
+            if kind is Invocation:
+                return Invoked(message)  # type: ignore[arg-type]
+            return EventReceived(message)  # type: ignore[arg-type]
+        return self._receive_rare(message)
+
+    def _receive_rare(self, message: Message) -> Received:
+        match message:
+            case Welcome():
+                self._enter(SessionEvent.WELCOME)
+                self.session_id = message.session_id
+                self.details = message.details or {}
+                return Joined(message)
+            case Challenge():
+                self._enter(SessionEvent.CHALLENGE)
+                try:
+                    return Challenged(self._authentication.authenticate(message))
+                except LocalProtocolError:
+                    self.state = SessionState.CLOSED
+                    raise
+            case Abort():
+                self._enter(SessionEvent.ABORT)
+                return Rejected(join_rejected(message.reason, message.details or {}))
+            case Goodbye():
+                is_answer = self.state is SessionState.CLOSING
+                self._enter(SessionEvent.GOODBYE)
+                reply = Goodbye(details={}, reason="wamp.close.goodbye_and_out")
+                return Left(message, None if is_answer else reply)
+        self._enter(SessionEvent.TRAFFIC)
+        match message:
+            case Error():
+                return self._error(message)
+            case Interrupt():
+                return Interrupted(message)
+            case Unregistered(request_id=0, details=details):
+                return Revoked(registration_id=(details or {}).get("registration"))
+            case Unsubscribed(request_id=0, details=details):
+                return Revoked(subscription_id=(details or {}).get("subscription"))
+        kind = _ANSWERS.get(type(message))
+        if kind is None:
+            raise self._broken(f"{message.name} is not for a client to receive")
+        request_id: int = message.request_id  # type: ignore[attr-defined]
+        if not self._settle(request_id, kind, message):
+            return Dropped(message)
+        return Reply(request_id, message)
+
+    def _result(self, message: Result) -> Received:
+        request_id = message.request_id
+        if message.details and message.details.get("progress"):
+            if self._pending.get(request_id) == Call.WAMP_CODE:
+                return Reply(request_id, message, None, False)
+            if request_id in self._given_up:
+                return Dropped(message)
+        elif self._pending.get(request_id) == Call.WAMP_CODE:
+            del self._pending[request_id]
+            return Reply(request_id, message)
+        self._settle(request_id, Call.WAMP_CODE, message)
+        return Dropped(message)
+
+    def _error(self, message: Error) -> Received:
+        # After a CANCEL some Routers name it, and not the CALL, as the request.
+        kind = message.request_type
+        kind = Call.WAMP_CODE if kind == Cancel.WAMP_CODE else kind
+        if not self._settle(message.request_id, kind, message):
+            return Dropped(message)
+        error = request_error(message.error, message.args or (), message.kwargs, message.details)
+        return Reply(message.request_id, None, error)
+
+    def _settle(self, request_id: int, kind: int, message: Message) -> bool:
+        """Take the request off the books; False when it had been given up.
+
+        Raises:
+            RemoteProtocolError: there was no such request.
+        """
+        if self._pending.get(request_id) == kind:
+            del self._pending[request_id]
+            return True
+        if request_id in self._given_up:
+            del self._given_up[request_id]
+            return False
+        raise self._broken(f"{message.name} answers request {request_id}, which is not pending")
+
+    # ------------------------------------------------------------------ bookkeeping
+
+    def _request(self, kind: int | None) -> int:
+        if self.state is not SessionState.ESTABLISHED:
+            self._enter(SessionEvent.SEND_REQUEST)
+        request_id = self._ids.next()
+        if kind is not None:
+            self._pending[request_id] = kind
+        return request_id
+
+    def _forget(self, request_id: int) -> None:
+        """Remember that its answer is to be dropped; for a bounded number of requests."""
+        del self._pending[request_id]
+        self._given_up[request_id] = None
+        if len(self._given_up) > _GIVEN_UP_KEPT:
+            del self._given_up[next(iter(self._given_up))]
+
+    def _enter(self, event: SessionEvent) -> None:
+        new = TRANSITIONS[self.state, event]
+        if new is not None:
+            self.state = new
+        elif event in _SENT:
+            raise LocalProtocolError(f"cannot {event.value}: the session is {self.state.value}")
+        else:
+            raise self._broken(f"{event.value} while the session is {self.state.value}")
+
+    def _broken(self, text: str) -> RemoteProtocolError:
+        self.state = SessionState.CLOSED
+        return RemoteProtocolError(text)
+
+
+#: So many requests that were given up are remembered; an answer later than that is an error.
+_GIVEN_UP_KEPT = 100_000
+
+
+def _match(options: Mapping[str, Any] | None) -> str:
+    return str((options or {}).get("match", "exact"))

@@ -1,0 +1,52 @@
+"""URIs of procedures, topics and errors.
+
+Spec: Basic Profile, "URIs". The loose rule is the one that is checked, since it is the default of
+Crossbar, where a URI that breaks it ends the whole Session: so it is checked before sending.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from wampy.errors import LocalProtocolError
+
+_COMPONENT = r"[^\s.#]+"
+_EXACT = re.compile(rf"(?:{_COMPONENT}\.)*{_COMPONENT}")
+_WILDCARD = re.compile(r"[^\s.#]*(?:\.[^\s.#]*)*")
+
+#: How a registration or subscription matches.
+MATCHES = ("exact", "prefix", "wildcard")
+
+
+def is_uri(text: object) -> bool:
+    """Whether this is a URI by the loose rule: components without white space, ``.`` and ``#``."""
+    return isinstance(text, str) and _EXACT.fullmatch(text) is not None
+
+
+def is_pattern(text: object, match: str) -> bool:
+    """Whether this is a URI, or a pattern for ``match``: empty components are allowed there."""
+    if match == "exact":
+        return is_uri(text)
+    return isinstance(text, str) and _WILDCARD.fullmatch(text) is not None
+
+
+@lru_cache(maxsize=4096)
+def check_uri(uri: str, match: str = "exact") -> str:
+    """Give ``uri`` back if it may be sent.
+
+    Args:
+        uri: a URI, or a pattern where ``match`` is ``prefix`` or ``wildcard``.
+        match: ``exact``, ``prefix`` or ``wildcard``.
+
+    Raises:
+        LocalProtocolError: it is no URI, or ``match`` is none of the three.
+    """
+    if match not in MATCHES:
+        raise LocalProtocolError(f"match is {match!r}; expected one of {', '.join(MATCHES)}")
+    if not is_pattern(uri, match):
+        raise LocalProtocolError(
+            f"{uri!r} is not a URI: it is made of parts joined by dots, "
+            "without white space, '#' or empty parts"
+        )
+    return uri
