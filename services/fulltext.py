@@ -247,5 +247,6 @@ def _mend(query: str, message: str) -> str:
         reason += " (only title and text can stand before a colon; a minus needs quotes)"
     elif reason.startswith("unknown special query"):
         reason = "a * stands after a word"
-    phrase = quoted(" ".join(query.replace('"', " ").split()))
+    words = query.replace('"', " ").split()
+    phrase = quoted(" ".join(words) or "context manager")
     return f"cannot search for {query}: {reason}; to find it as it stands, quote it: {phrase}"
