@@ -2,8 +2,8 @@
 
 Rules:
 
-- Only ``load_app`` and ``check_app`` import what belongs to the user, and they run in a process that
-  may be hurt by it: a nursery, or the one that ``check_apps`` starts (``main``).
+- Only ``load_app`` and ``check_app`` import what belongs to the user, and they run in a process
+  that may be hurt by it: a nursery, or the one that ``check_apps`` starts (``main``).
 - A module may do anything when it is imported: exit, block, print, start threads. None of that
   reaches the process that asked.
 """
@@ -13,6 +13,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import re
 import selectors
 import signal
 import subprocess
@@ -23,8 +24,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from orchestrator.manifest.faults import suggestion
 
 if TYPE_CHECKING:
     from wampy.peer import Peer
@@ -83,7 +82,7 @@ def load_app(app: str) -> type[Peer]:
         try:
             found = getattr(found, part)
         except AttributeError:
-            near = suggestion(part, vars(found)) or _peers_there(module, Peer)
+            near = _suggestion(part, vars(found)) or _peers_there(module, Peer)
             raise AppFault(f"{module_name} has no {class_name}{near}") from None
     if not (isinstance(found, type) and issubclass(found, Peer)):
         what = "a class" if isinstance(found, type) else f"a {type(found).__name__}"
@@ -165,8 +164,8 @@ def find_clashes(
 def check_apps(manifest: Manifest) -> list[Fault]:
     """Import all Peers of a manifest in a process of their own and report what is wrong with them.
 
-    Blocks for as long as the imports take, 60 s a module at most. One process a distinct environment
-    and working folder; another one when a module ended the first.
+    Blocks for as long as the imports take, 60 s a module at most. One process for each distinct
+    environment and working folder; another one when a module ended the first.
 
     Returns:
         The faults, placed on their lines; none when all is well.
@@ -185,7 +184,8 @@ def check_apps(manifest: Manifest) -> list[Fault]:
             if name == _PRELOAD:
                 reading.fault(("stack", "preload"), answer["fault"])
             elif "fault" in answer:
-                reading.fault(("peers", name, answer.get("key", "app")), answer["fault"])
+                place, message = _placed_in_config(answer)
+                reading.fault(("peers", name, *place), message)
             else:
                 procedures[name] = answer["procedures"]
                 single[name] = answer["single"]
@@ -197,6 +197,16 @@ def check_apps(manifest: Manifest) -> list[Fault]:
 
 
 # -------------------------------------------------------------- the asking process
+
+_IN_CONFIG = re.compile(r"config\.(\w+): (.*)", re.DOTALL)
+
+
+def _placed_in_config(answer: dict[str, Any]) -> tuple[tuple[str, ...], str]:
+    """Give the place of a fault below ``[peers.NAME]``, and the message without that place."""
+    key, message = answer.get("key", "app"), answer["fault"]
+    found = _IN_CONFIG.match(message) if key == "config" else None
+    return (("config", found[1]), found[2]) if found else ((key,), message)
+
 
 #: Stands for the preloaded modules among the names of Peers.
 _PRELOAD = ""
@@ -420,7 +430,14 @@ def _modules_near(module: str) -> str:
         siblings = [path.stem for path in folder.iterdir() if path.suffix == ".py" or path.is_dir()]
     except OSError:
         return ""
-    return suggestion(name, siblings)
+    return _suggestion(name, siblings)
+
+
+def _suggestion(name: str, known: Iterable[str]) -> str:
+    # Imported for a fault only: a nursery, and all that it forks, would carry it along.
+    from orchestrator.manifest.faults import suggestion
+
+    return suggestion(name, known)
 
 
 def _peers_there(module: Any, peer: type) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -42,7 +42,13 @@ def parse_keywords(pairs: Iterable[str]) -> dict[str, Any]:
     return keywords
 
 
-def operator_session(invocation: Invocation, timeout_s: float) -> Session:
+def operator_session(
+    invocation: Invocation,
+    timeout_s: float,
+    *,
+    reconnect: bool = False,
+    on_leave: Callable[[], None] | None = None,
+) -> Session:
     """Give a Session, not yet begun, that joins the running stack as its operator.
 
     Raises:
@@ -64,8 +70,9 @@ def operator_session(invocation: Invocation, timeout_s: float) -> Session:
             access["realm"],
             authid=access["authid"],
             ticket=access["ticket"],
-            reconnect=False,
+            reconnect=reconnect,
             timeout=timeout_s,
+            on_leave=on_leave,
         )
     except Exception:
         # A stack that was killed leaves its tickets behind.

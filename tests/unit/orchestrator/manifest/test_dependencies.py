@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -55,7 +57,7 @@ def test_an_order_exists_exactly_where_there_is_no_cycle(graph):
     assert is_ordered == (not find_cycles(graph))
     for cycle in find_cycles(graph):
         assert cycle[0] == cycle[-1]
-        assert all(after in graph[before] for before, after in zip(cycle, cycle[1:], strict=False))
+        assert all(after in graph[before] for before, after in itertools.pairwise(cycle))
 
 
 def test_a_chain_longer_than_the_recursion_limit():

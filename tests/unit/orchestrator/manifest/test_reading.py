@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -364,13 +365,9 @@ def test_what_is_wrong_is_named_with_its_line(tmp_path, text, expected):
 )
 def test_what_is_wrong_with_a_peer(tmp_path, line, expected):
     found = faults(tmp_path, f"{PEER}{line}\n[peers.other]\napp = 'm:A'\n")
-    assert any(
-        fault.startswith(f"wampy.toml:3: [peers.search] {expected}")
-        or fault.startswith("wampy.toml:3: ")
-        and expected in fault
-        for fault in found
-    ), found
     assert len(found) == 1, found
+    assert found[0].startswith("wampy.toml:3: [peers.search] ")
+    assert expected in found[0]
 
 
 def test_all_faults_are_reported_at_once_in_the_order_of_the_file(tmp_path):
@@ -519,7 +516,5 @@ def test_any_toml_gives_a_manifest_or_a_manifest_error(tmp_path, data):
     if isinstance(content["peers"], dict):
         peer = st.dictionaries(st.sampled_from(["app", *TABLES["defaults"]]), VALUES, max_size=3)
         content["peers"]["search"] = {"app": "m:A", **data.draw(peer)}
-    try:
+    with contextlib.suppress(ManifestError):
         load(tmp_path, tomlkit.dumps(content), {"A": "1"})
-    except ManifestError as error:
-        assert str(error)

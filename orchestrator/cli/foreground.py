@@ -1,0 +1,285 @@
+"""A stack from the side of who started it: progress, logs, signals, and the orderly end.
+
+Rules:
+
+- The main thread waits on one queue, into which everything that happens is put, and decides; each
+  request to the stack is made in a thread of its own; only the printer writes to the terminal.
+  So no signal waits for a request, and no request for a terminal that takes nothing.
+- What this process started it stops, whatever ends it; a stack that it joined it leaves alone.
+- It may be killed without harm: the stack lives on, and the next ``up`` joins it.
+"""
+
+from __future__ import annotations
+
+import queue
+import signal
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.cli.ending import watched_end
+from orchestrator.cli.exits import CommandError, ExitCode
+from orchestrator.cli.following import LogLines
+from orchestrator.cli.printing import Printer
+
+if TYPE_CHECKING:
+    from orchestrator.control.client import ControlClient
+    from orchestrator.manifest import Manifest
+
+#: Seconds that what is left of the stack's own processes gets in the end.
+_LAST_PROCESSES_S = 10.0
+#: Seconds that a terminal gets to take the last lines.
+_LAST_LINES_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What ``up`` was asked for.
+
+    Attributes:
+        names: Peers to start, with what they need; none: all.
+        scale: replicas by name.
+        timeout_s: until all must be ready; None: as long as it takes.
+        is_detached: return when all is ready, instead of following.
+        is_aborting_on_exit: stop everything when one Instance ends.
+    """
+
+    names: list[str]
+    scale: dict[str, int]
+    timeout_s: float | None
+    is_detached: bool
+    is_aborting_on_exit: bool
+
+
+class Foreground:
+    """One ``wampy up``; ``run`` is called once, in the main thread."""
+
+    def __init__(self, manifest: Manifest, wishes: Wishes) -> None:
+        self._manifest = manifest
+        self._wishes = wishes
+        self._inbox: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
+        self._started_at = time.monotonic()
+        self._logs = LogLines(manifest)
+        self._printer = Printer(
+            2 if wishes.is_detached else 1,
+            (lambda: ()) if wishes.is_detached else self._logs.poll,
+        )
+        self._client: ControlClient | None = None
+        self._snapshot: dict[str, Any] = {}
+        #: Why the stack is being stopped by us: None while it is not.
+        self._stopping: ExitCode | None = None
+        self._is_killing = False
+        self._has_fatal = False
+        self._code = ExitCode.DONE
+
+    def run(self) -> int:
+        """Start or join the stack and stay until it has ended, or need not be watched any more.
+
+        Returns:
+            The exit code.
+
+        Raises:
+            OrchestratorError: the stack could not be started.
+        """
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, self._signalled)
+        self._printer.start()
+        try:
+            client = self._launch()
+            if client is None:
+                return ExitCode.INTERRUPTED
+            self._client = client
+            self._snapshot = client.ps()
+            with watched_end(self._snapshot) as end:
+                self._ask("events", self._read_events)
+                if self._stopping is not None:
+                    self._stop()
+                else:
+                    self._ask("up", self._bring_up)
+                has_ended = self._follow()
+                if has_ended and not end.wait(_LAST_PROCESSES_S):
+                    pid = self._snapshot["pid"]
+                    raise CommandError(f"the supervisor (pid {pid}) has not ended")
+        finally:
+            self._printer.finish(_LAST_LINES_S)
+        return self._code
+
+    # ------------------------------------------------------------------ in threads of their own
+
+    def _signalled(self, number: int, frame: Any) -> None:
+        self._inbox.put(("signal", number))
+
+    def _ask(self, kind: str, request: Callable[[], Any]) -> None:
+        """Do something that blocks, in a thread; its result, or error, comes back as ``kind``."""
+
+        def run() -> None:
+            try:
+                result = request()
+            except BaseException as error:  # carried to the main thread, which raises it
+                result = error
+            self._inbox.put((kind, result))
+
+        threading.Thread(target=run, name=kind, daemon=True).start()
+
+    def _read_events(self) -> None:
+        assert self._client is not None
+        for event in self._client.events():
+            self._inbox.put(("event", event))
+
+    def _bring_up(self) -> Any:
+        assert self._client is not None
+        wishes = self._wishes
+        return self._client.up(wishes.names, wishes.scale, timeout_s=wishes.timeout_s)
+
+    # ------------------------------------------------------------------ the main thread
+
+    def _launch(self) -> ControlClient | None:
+        """Start or join the stack; None when a second signal did not wait for that."""
+        from orchestrator.launch import launch
+
+        self._ask("launched", lambda: launch(self._manifest))
+        while True:
+            kind, content = self._inbox.get()
+            if kind == "signal":
+                if self._stopping is not None:
+                    # The starting supervisor ends when nobody hears any more that it is up.
+                    return None
+                self._stopping = self._code_of(content)
+                self._printer.say("wampy: stopping as soon as it has started")
+            elif isinstance(content, BaseException):
+                raise content
+            else:
+                client: ControlClient = content
+                return client
+
+    def _follow(self) -> bool:
+        """Handle what happens until the end; gives whether the stack has ended."""
+        while True:
+            kind, content = self._inbox.get()
+            if kind == "signal":
+                if self._is_joined and not self._stopping:
+                    self._printer.say("wampy: the stack runs on; wampy down stops it")
+                    self._code = self._code_of(content)
+                    return False
+                self._interrupt(content)
+            elif kind == "event":
+                self._heard(content)
+            elif kind == "up":
+                if self._is_up(content):
+                    return False
+            elif kind == "events":
+                # The stream ends with the stack, or broke with it.
+                self._over()
+                return True
+            elif isinstance(content, BaseException) and not _is_end(content):
+                raise content
+
+    @property
+    def _is_joined(self) -> bool:
+        return self._client is not None and bool(self._client.joined)
+
+    def _code_of(self, number: int) -> ExitCode:
+        return ExitCode.INTERRUPTED if number == signal.SIGINT else ExitCode.DONE
+
+    def _interrupt(self, number: int) -> None:
+        if self._stopping is None:
+            self._stopping = self._code_of(number)
+            self._printer.say("wampy: stopping; once more to kill")
+            self._stop()
+        elif not self._is_killing:
+            self._is_killing = True
+            self._printer.say("wampy: killing")
+            assert self._client is not None
+            self._ask("kill", self._client.kill)
+
+    def _stop(self) -> None:
+        assert self._client is not None
+        client = self._client
+        self._ask("down", lambda: client.down(timeout_s=None))
+
+    def _stop_with(self, code: ExitCode) -> None:
+        if self._stopping is None:
+            self._stopping = code
+            self._stop()
+
+    def _is_up(self, outcome: Any) -> bool:
+        """Take the answer to ``up``; gives whether this process is done with that."""
+        if self._stopping is not None or _is_end(outcome):
+            return False
+        failed: list[str] = []
+        if isinstance(outcome, TimeoutError):
+            failed = [f"not ready within {self._wishes.timeout_s:g} s"]
+        elif isinstance(outcome, BaseException):
+            raise outcome
+        else:
+            failed = [
+                f"{o['instance']} is {o['state']}: {o.get('reason') or 'no reason known'}"
+                for o in outcome
+                if not o["ok"]
+            ]
+        for text in failed:
+            self._printer.say(f"wampy: {text}")
+        if not failed:
+            self._printer.say(f"wampy: {self._summary(len(outcome))}")
+        if self._wishes.is_detached:
+            if failed:
+                self._printer.say(
+                    "wampy: the stack runs on; wampy down stops it, wampy ps shows it"
+                )
+            self._code = ExitCode.GAVE_UP if failed else ExitCode.DONE
+            return True
+        if isinstance(outcome, TimeoutError) and not self._is_joined:
+            self._printer.say("wampy: stopping")
+            self._stop_with(ExitCode.GAVE_UP)
+        return False
+
+    def _summary(self, count: int) -> str:
+        elapsed_s = time.monotonic() - self._started_at
+        url = self._snapshot["router"].get("url", "")
+        noun = "Instance" if count == 1 else "Instances"
+        how = "ready" if self._is_joined else f"ready after {elapsed_s:.2f} s"
+        return f"{self._manifest.stack.name}: {count} {noun} {how}, Router {url}"
+
+    def _heard(self, event: dict[str, Any]) -> None:
+        state = event.get("new")
+        if state == "FATAL":
+            self._has_fatal = True
+        is_exit = state in ("EXITED", "FATAL", "BACKOFF") and event.get("instance") != "router"
+        if not (is_exit and self._wishes.is_aborting_on_exit) or self._stopping is not None:
+            return
+        name = event["instance"]
+        is_clean = state == "EXITED" and self._exit_code_of(name) == 0
+        self._printer.say(f"wampy: {name} ended ({event.get('reason') or state}): stopping")
+        self._stop_with(ExitCode.DONE if is_clean else ExitCode.FAILED)
+
+    def _exit_code_of(self, instance: str) -> int | None:
+        assert self._client is not None
+        try:
+            rows = self._client.ps()["instances"]
+        except Exception:
+            # It ends anyway; then it counts as unclean.
+            return None
+        last = next((row["exit"] for row in rows if row["instance"] == instance), None)
+        code = None if last is None else last.get("code")
+        return code if isinstance(code, int) else None
+
+    def _over(self) -> None:
+        """The stack has ended; by us, by somebody else's ``down``, or because it gave up."""
+        if self._stopping is not None:
+            self._code = self._stopping
+            self._printer.say(f"wampy: {self._manifest.stack.name} is down")
+            return
+        crashed = (self._manifest.stack.run_dir / "state.json").exists()
+        if crashed or self._has_fatal:
+            self._code = ExitCode.GAVE_UP
+        why = "its supervisor was killed" if crashed else "stopped"
+        self._printer.say(f"wampy: {self._manifest.stack.name} has ended: {why}")
+
+
+def _is_end(content: Any) -> bool:
+    """Tell whether a request only failed because the stack ended meanwhile."""
+    from orchestrator.errors import NoSuchStack
+
+    return isinstance(content, NoSuchStack | ConnectionError)

@@ -1,0 +1,69 @@
+"""``wampy up``."""
+
+from __future__ import annotations
+
+import click
+
+from orchestrator.cli.context import DURATION, Invocation, check_names
+
+
+@click.command()
+@click.argument("names", metavar="[NAME]...", nargs=-1)
+@click.option("-d", "--detach", is_flag=True, help="Return when all is ready.")
+@click.option("--wait", "is_waiting", is_flag=True, help="The same as -d.")
+@click.option("--timeout", type=DURATION, metavar="T", help="Until all must be ready.")
+@click.option("--profile", "profiles", metavar="P", multiple=True, help="Not supported yet.")
+@click.option("--watch", is_flag=True, help="Not supported yet.")
+@click.option("--scale", "scales", metavar="NAME=N", multiple=True, help="Replicas of a Peer.")
+@click.option("--abort-on-exit", is_flag=True, help="Stop everything when one Instance ends.")
+@click.pass_obj
+def command(
+    invocation: Invocation,
+    names: tuple[str, ...],
+    detach: bool,
+    is_waiting: bool,
+    timeout: float | None,
+    profiles: tuple[str, ...],
+    watch: bool,
+    scales: tuple[str, ...],
+    abort_on_exit: bool,
+) -> int:
+    """Start the stack, or the NAMEd Peers with what they need, and follow its logs.
+
+    Ctrl-C stops it in reverse order, a second Ctrl-C kills. On a stack that runs already: starts
+    what is named and follows the logs; Ctrl-C then lets it run on.
+    """
+    from orchestrator.cli.foreground import Foreground, Wishes
+
+    for option, is_given in (("--profile", bool(profiles)), ("--watch", watch)):
+        if is_given:
+            raise click.UsageError(f"{option} is not supported yet; leave it out")
+    is_detached = detach or is_waiting
+    if is_detached and abort_on_exit:
+        raise click.UsageError("--abort-on-exit needs the foreground: leave out -d and --wait")
+    manifest = invocation.manifest()
+    check_names(manifest, names)
+    scale = parse_scales(scales)
+    check_names(manifest, tuple(scale))
+    for name, count in scale.items():
+        if manifest.peers[name].spec.replicas != count:
+            raise click.UsageError(
+                f"--scale is not supported yet; set replicas = {count} for {name} in the manifest"
+            )
+    wishes = Wishes(list(names), scale, timeout, is_detached, abort_on_exit)
+    return Foreground(manifest, wishes).run()
+
+
+def parse_scales(pairs: tuple[str, ...]) -> dict[str, int]:
+    """Give ``{"search": 4}`` for ``("search=4",)``.
+
+    Raises:
+        UsageError: one of them is not NAME=N.
+    """
+    scale = {}
+    for pair in pairs:
+        name, _, count = pair.partition("=")
+        if not name or not count.isdecimal():
+            raise click.UsageError(f'--scale: expected NAME=N, got "{pair}"')
+        scale[name] = int(count)
+    return scale
