@@ -5,9 +5,9 @@ timer), with a limit of its own. Rules:
 
 - At most ``concurrency`` Jobs run at once, at most ``queue`` wait; what comes then is refused.
 - Jobs of a Lane start in the order in which they came, at most ``limit`` at once.
-- Who reads from the socket may run Jobs of quick Lanes itself (``run_quick``): a thread switch costs
-  more than most handlers. A Lane whose handler turns out to be slow goes to worker threads.
-- ``async def`` handlers run in one event loop, in a thread of its own, begun with the first of them.
+- Who reads from the socket may run Jobs of quick Lanes itself (``run_quick``): a thread switch
+  costs more than most handlers. A Lane whose handler turns out to be slow goes to worker threads.
+- ``async def`` handlers run in one event loop, in a thread of its own, begun with the first.
 - ``_lock`` guards all fields of Dispatcher and of its Lanes; nothing waits and no handler runs
   under it. It is a leaf: no other lock is taken while it is held.
 - No exception ends a thread here: a Job reports its own, what escapes it is logged.
@@ -71,12 +71,14 @@ class Job:
     Dispatcher then runs there; ``finish`` gets its outcome.
     """
 
-    __slots__ = ("lane", "since", "task")
+    __slots__ = ("is_inline", "lane", "since", "task")
     #: Whether it counts as a call in flight.
     is_call = False
 
     def __init__(self, lane: Lane) -> None:
         self.lane = lane
+        #: Whether the thread that reads runs it, and does what follows for several at once.
+        self.is_inline = False
         self.since = 0.0
         self.task: asyncio.Task[Any] | None = None
 
@@ -235,6 +237,7 @@ class Dispatcher:
                 if not job.lane.is_quick:
                     self._hand_locked(job)
                     continue
+            job.is_inline = True
             self._run(job)
             between()
 
@@ -276,7 +279,9 @@ class Dispatcher:
         started = time.perf_counter()
         try:
             coroutine = job.run()
-        except BaseException:  # a Job reports its own errors; this one is a bug, and the thread lives
+        except (
+            BaseException
+        ):  # a Job reports its own errors; this one is a bug, and the thread lives
             logger.exception("a job of %s failed", job.lane.name)
             coroutine = None
         elapsed = min(time.perf_counter() - started, _OUTLIER_S)
@@ -295,6 +300,7 @@ class Dispatcher:
     def _finish_coroutine(self, job: Job, result: Any, error: BaseException | None) -> None:
         """Take the outcome of a coroutine, in the loop's thread."""
         job.task = None
+        job.is_inline = False
         try:
             job.finish(result, error)
         except BaseException:  # as in _run

@@ -159,7 +159,8 @@ def healthcheck(method: _Method) -> _Method:
     """
     if not callable(method):
         raise TypeError("@healthcheck takes no arguments")
-    return _attach(method, HealthCheck())
+    _attach(method, HealthCheck())
+    return method
 
 
 def entrypoints_of(cls: type) -> list[tuple[str, Entrypoint]]:
@@ -175,10 +176,9 @@ def entrypoints_of(cls: type) -> list[tuple[str, Entrypoint]]:
             entries = getattr(function, _ATTRIBUTE, None)
             if entries is not None:
                 found[name] = entries
-            elif name in found:
-                # Overridden without a decorator: it is still the same entry point.
-                if not callable(function):
-                    del found[name]
+            elif name in found and not callable(function):
+                # One that is overridden without a decorator is still the same entry point.
+                del found[name]
     return [(name, entry) for name, entries in found.items() for entry in entries]
 
 

@@ -55,7 +55,9 @@ class Peer:
         return peer
 
     @classmethod
-    def create(cls, *, config: Mapping[str, Any] | None = None, name: str = "", index: int = 0) -> Self:
+    def create(
+        cls, *, config: Mapping[str, Any] | None = None, name: str = "", index: int = 0
+    ) -> Self:
         """Make an instance as a host does: attributes first, then ``__init__()``.
 
         Raises:
@@ -99,7 +101,9 @@ def _make_config(schema: type, config: Mapping[str, Any]) -> Any:
     try:
         hints = typing.get_type_hints(schema, include_extras=True)
     except (NameError, TypeError) as error:
-        raise ConfigError(f"the annotations of {schema.__qualname__} mean nothing: {error}") from error
+        raise ConfigError(
+            f"the annotations of {schema.__qualname__} mean nothing: {error}"
+        ) from error
     hints = {name: hint for name, hint in hints.items() if typing.get_origin(hint) is not ClassVar}
     for key in config:
         if key not in hints:

@@ -7,7 +7,8 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from wampy.dispatch import Dispatcher
-from wampy.errors import MessageTooLong, SerializationError, WampyError
+from wampy.errors import SerializationError, WampyError
+from wampy.transports import MessageTooLong
 
 if TYPE_CHECKING:
     from wampy.session.jobs import InvocationJob
@@ -24,10 +25,21 @@ class Answering:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self.dispatcher = Dispatcher()
+        self._dropped_count = 0
 
     def flush(self, link: Link, *, may_wait: bool = True) -> None:
         """Send what waits."""
         raise NotImplementedError
+
+    def drop_event(self, topic: str) -> None:
+        """Count an event that found no room in the queue; say so now and then."""
+        self._dropped_count += 1
+        if self._dropped_count & (self._dropped_count - 1) == 0:
+            logger.warning(
+                "events dropped, the queue is full: %d so far, the last of %s",
+                self._dropped_count,
+                topic,
+            )
 
     def answer(self, link: Link, job: InvocationJob, result: Any) -> None:
         """Send the result of a handler; an error that names it where it cannot be sent."""

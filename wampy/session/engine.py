@@ -21,17 +21,15 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from wampy.dispatch import Dispatcher
 from wampy.errors import (
     ConnectFailed,
     ConnectionLost,
     RemoteProtocolError,
     RequestTimeout,
     SessionClosed,
-    TransportError,
     WampyError,
 )
-from wampy.messages.abort import Abort
+from wampy.messages import Abort
 from wampy.protocol.session import ClientProtocol
 from wampy.session.answering import Answering
 from wampy.session.futures import CallFuture, Waiter
@@ -110,7 +108,6 @@ class Engine(Answering):
         self._joined = threading.Condition(self._lock)
         self._link: Link | None = None
         self._is_begun = False
-        self._is_ending = False
         self._closing = threading.Event()
         self._last_failure: WampyError | None = None
         self._threads: list[threading.Thread] = []
@@ -123,17 +120,25 @@ class Engine(Answering):
 
     # ------------------------------------------------------------------ requests
 
-    def post(self, make: Request, pending: Waiter | CallFuture | None, deadline: float) -> Link:
+    def post(
+        self,
+        make: Request,
+        pending: Waiter | CallFuture | None,
+        deadline: float,
+        *,
+        waits_for_join: bool = True,
+    ) -> Link:
         """Send a request; wait for the connection to come back, if it is lost, until the deadline.
 
         Args:
             make: makes the message, under the lock.
             pending: gets the answer; gets its ``link`` and ``request_id`` here.
             deadline: monotonic seconds.
+            waits_for_join: False: a lost connection is an error at once.
 
         Raises:
             SessionClosed: not begun, or ended.
-            ConnectionLost: lost, and it does not come back.
+            ConnectionLost: lost, and it does not come back, or is not waited for.
             RequestTimeout: it did not come back in time, or takes no more.
             SerializationError, MessageTooLong, LocalProtocolError: the message cannot be sent.
         """
@@ -158,18 +163,19 @@ class Engine(Answering):
                         if pending.deadline is not None:
                             link.tick_at = min(link.tick_at, pending.deadline)
                     break
-                self._await_join_locked(deadline)
+                self._await_join_locked(deadline, waits_for_join)
         self.flush(link)
         return link
 
-    def _await_join_locked(self, deadline: float) -> None:
+    def _await_join_locked(self, deadline: float, waits_for_join: bool) -> None:
         """Wait until the Session is joined; gives the lock up meanwhile."""
-        if self._is_ending or self._closing.is_set():
+        if self._closing.is_set():
             raise SessionClosed("the session has ended")
         if not self._is_begun:
             raise SessionClosed("the session has not begun: call begin() first")
-        if not self._reconnects:
-            raise ConnectionLost(str(self._link and self._link.error or "the connection is lost"))
+        if not self._reconnects or not waits_for_join:
+            error = self._last_failure or (self._link.error if self._link else None)
+            raise ConnectionLost(f"not connected to {self.url}: {error or 'connection lost'}")
         remaining = deadline - time.monotonic()
         if remaining <= 0 or not self._joined.wait(remaining):
             why = f": {self._last_failure}" if self._last_failure else ""
@@ -184,7 +190,13 @@ class Engine(Answering):
             and what ``post`` raises.
         """
         deadline = time.monotonic() + timeout_s
-        link = self.post(make, waiter, deadline)
+        self.post(make, waiter, deadline)
+        return self.answer_to(waiter, deadline, timeout_s, what)
+
+    def answer_to(self, waiter: Waiter, deadline: float, timeout_s: float, what: str) -> Any:
+        """Wait for the answer to a request that was posted; as ``request``."""
+        link = waiter.link
+        assert link is not None
         if not waiter.is_done and not self.wait_for(link, waiter, deadline):
             self.give_up(link, waiter.request_id)
             raise self.timeout_of(what, timeout_s)
@@ -304,10 +316,8 @@ class Engine(Answering):
                     if kind is FrameKind.PING:
                         link.post_frame_locked(link.transport.codec.pong(payload))
                     elif kind is FrameKind.CLOSE:
-                        raise_later = ConnectionLost(
-                            f"connection to {self.url} lost: {describe_close(payload)}"
-                        )
-                        batch.error = batch.error or raise_later
+                        reason = describe_close(payload)
+                        batch.refuse(f"connection to {self.url} lost: {reason}")
         batch.finish()
         if link.outbox:
             self.flush(link, may_wait=False)
@@ -446,6 +456,16 @@ class Engine(Answering):
         logger.info("session started with ID: %s", link.protocol.session_id)
         self._call_back(self._on_join)
 
+    def welcomed_locked(self, link: Link) -> None:
+        """Take note that a Link is joined: who waited for that goes on."""
+        if link.welcome is not None:
+            link.welcome.settle(None, None)
+        self._joined.notify_all()
+
+    def keep_locked(self, message: Any) -> None:
+        """Keep a message for who asked for messages by hand."""
+        raise NotImplementedError
+
     def lose(self, link: Link, error: WampyError) -> None:
         """Take note that a connection is lost: fail what is pending. Idempotent; does not block."""
         if isinstance(error, RemoteProtocolError):
@@ -461,7 +481,11 @@ class Engine(Answering):
             kind = SessionClosed if isinstance(error, SessionClosed) else ConnectionLost
             waiting = list(link.pending.values())
             link.pending.clear()
-            waiting.extend(waiter for waiter in (link.welcome, link.farewell) if waiter)
+            link.invocations.clear()
+            if link.farewell is not None:
+                waiting.append(link.farewell)
+            if link.welcome is not None and not link.welcome.is_done:
+                link.welcome.settle(None, error)
             for pending in waiting:
                 failure = kind(str(error))
                 failure.__cause__ = error if kind is not type(error) else error.__cause__
@@ -549,9 +573,10 @@ class Engine(Answering):
     def _close(self) -> None:
         """End for good: GOODBYE, then threads and socket. Idempotent, bounded to a few seconds."""
         with self._lock:
-            if self._is_ending:
+            if self._closing.is_set():
                 return
-            self._is_ending = True
+            # From here on the Session's threads end; who reads is the one that waits below.
+            self._closing.set()
             link = self._link
             farewell = None
             if link is not None and link.is_joined:
@@ -560,7 +585,6 @@ class Engine(Answering):
         if link is not None and farewell is not None:
             self.flush(link)
             self.wait_for(link, farewell, time.monotonic() + FAREWELL_S)
-        self._closing.set()
         self.dispatcher.stop()
         if link is not None:
             self.lose(link, SessionClosed("the session has ended"))
@@ -576,6 +600,3 @@ class Engine(Answering):
             link = self._link
         if link is not None and is_free:
             link.close()
-
-
-__all__ = ["Dispatcher", "Engine", "TransportError"]

@@ -127,7 +127,7 @@ class CallFuture(Future[Any]):
         super().__init__()
         self._engine = engine
         self.timeout_s = timeout_s
-        self._waiters: list[Waiter] = []
+        self._followers: list[Waiter] = []
         self.procedure = procedure
         #: Monotonic seconds.
         self.deadline: float = time.monotonic() + timeout_s
@@ -150,8 +150,8 @@ class CallFuture(Future[Any]):
             # InvalidStateError: cancelled in this very moment, nobody wants the answer any more.
             pass
         # Whoever registers after this line sees that the future is done.
-        if self._waiters:
-            self._engine.wake(self._waiters)
+        if self._followers:
+            self._engine.wake(self._followers)
 
     def cancel(self) -> bool:
         """Tell the Dealer to CANCEL the call, and finish it here at once.
@@ -163,8 +163,8 @@ class CallFuture(Future[Any]):
         self.set_running_or_notify_cancel()
         if self.link is not None:
             self._engine.give_up(self.link, self.request_id)
-        if self._waiters:
-            self._engine.wake(self._waiters)
+        if self._followers:
+            self._engine.wake(self._followers)
         return True
 
     def result(self, timeout: float | None = None) -> Any:
@@ -195,7 +195,7 @@ class CallFuture(Future[Any]):
         if timeout is not None:
             until = min(until, time.monotonic() + timeout)
         waiter = Waiter()
-        self._waiters.append(waiter)
+        self._followers.append(waiter)
         try:
             if self.done():
                 return
@@ -204,7 +204,7 @@ class CallFuture(Future[Any]):
                     raise FutureTimeoutError
                 self._engine.expire(self)
         finally:
-            self._waiters.remove(waiter)
+            self._followers.remove(waiter)
 
 
 class ProgressiveResults(Iterator[Any]):

@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from wampy.dispatch import Lane
 from wampy.errors import WampyError
+from wampy.session.futures import Waiter
 
 if TYPE_CHECKING:
+    from wampy.protocol.session import ClientProtocol
+    from wampy.session.link import Link
     from wampy.session.session import Session
 
 
@@ -36,6 +39,22 @@ class Handle:
         #: What the Router calls it; None while it does not know it.
         self.id: int | None = None
         self.lane = Lane(uri, limit, is_async=is_async(handler))
+
+    def request(self, protocol: ClientProtocol) -> Any:
+        """Make the message that asks the Router for it."""
+        raise NotImplementedError
+
+    def bind_locked(self, link: Link, message: Any) -> None:
+        """Take the Router's confirmation, before anything that comes after it."""
+        raise NotImplementedError
+
+    def prepare_undoing(self) -> Callable[[ClientProtocol], Any] | None:
+        """Give what makes the message that undoes it; None when there is nothing to undo."""
+        raise NotImplementedError
+
+    def undone(self, link: Link | None) -> None:
+        """Forget it: the Router has confirmed, or is gone."""
+        raise NotImplementedError
 
     def __repr__(self) -> str:
         state = f"id {self.id}" if self.is_active else "inactive"
@@ -69,6 +88,32 @@ class Registration(Handle):
         self.expected = expected
         self.is_debug = is_debug
 
+    def request(self, protocol: ClientProtocol) -> Any:
+        """Make REGISTER."""
+        return protocol.register(self.uri, self.options)
+
+    def bind_locked(self, link: Link, message: Any) -> None:
+        """Take REGISTERED."""
+        self.id = message.registration_id
+        self.is_active = True
+        self.error = None
+        link.registrations[message.registration_id] = self
+
+    def prepare_undoing(self) -> Callable[[ClientProtocol], Any] | None:
+        """Give what makes UNREGISTER; calls are answered until that is confirmed."""
+        registration_id = self.id
+        if not self.is_active or registration_id is None:
+            return None
+        return lambda protocol: protocol.unregister(registration_id)
+
+    def undone(self, link: Link | None) -> None:
+        """Forget it."""
+        with self._session._lock:
+            if link is not None and self.id is not None:
+                link.registrations.pop(self.id, None)
+            self.is_active = False
+            self.id = None
+
     def unregister(self, timeout: float | None = None) -> None:
         """Withdraw the procedure; returns when the Router has confirmed it. Idempotent.
 
@@ -78,7 +123,7 @@ class Registration(Handle):
         Raises:
             RequestTimeout, ConnectionLost: as ``Session.call``.
         """
-        self._session._unregister(self, timeout)
+        self._session._undo(self, timeout)
 
 
 class Subscription(Handle):
@@ -93,13 +138,58 @@ class Subscription(Handle):
     ) -> None:
         super().__init__(session, uri, handler, options, 1)
 
+    def request(self, protocol: ClientProtocol) -> Any:
+        """Make SUBSCRIBE."""
+        return protocol.subscribe(self.uri, self.options)
+
+    def bind_locked(self, link: Link, message: Any) -> None:
+        """Take SUBSCRIBED: the same id for several handlers of one topic."""
+        self.id = message.subscription_id
+        self.is_active = True
+        self.error = None
+        link.subscriptions.setdefault(message.subscription_id, []).append(self)
+
+    def prepare_undoing(self) -> Callable[[ClientProtocol], Any] | None:
+        """Stop hearing events; give what makes UNSUBSCRIBE, for the last handler of the topic."""
+        with self._session._lock:
+            link, subscription_id = self._session._link, self.id
+            was_active, self.is_active, self.id = self.is_active, False, None
+            if link is None or subscription_id is None or not was_active:
+                return None
+            handlers = link.subscriptions.get(subscription_id, [])
+            if self in handlers:
+                handlers.remove(self)
+            if handlers:
+                return None
+            link.subscriptions.pop(subscription_id, None)
+        return lambda protocol: protocol.unsubscribe(subscription_id)
+
+    def undone(self, link: Link | None) -> None:
+        """Nothing is left to forget."""
+
     def unsubscribe(self, timeout: float | None = None) -> None:
         """Listen no more; returns when the Router has confirmed it. Idempotent.
 
         Raises:
             RequestTimeout, ConnectionLost: as ``Session.call``.
         """
-        self._session._unsubscribe(self, timeout)
+        self._session._undo(self, timeout)
+
+
+class SetUp(Waiter):
+    """Waits for the confirmation of a Handle, and binds it the moment it comes."""
+
+    __slots__ = ("handle",)
+
+    def __init__(self, handle: Handle) -> None:
+        super().__init__()
+        self.handle = handle
+
+    def settle(self, message: Any, error: WampyError | None) -> bool:
+        """Bind, then wake the thread."""
+        if error is None and self.link is not None:
+            self.handle.bind_locked(self.link, message)
+        return super().settle(message, error)
 
 
 def is_async(handler: Callable[..., Any]) -> bool:

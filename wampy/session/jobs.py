@@ -1,4 +1,4 @@
-"""The Jobs of a Session: one INVOCATION, one EVENT; and what a handler's end means for the caller."""
+"""The Jobs of a Session: an INVOCATION, an EVENT; what a handler's end means for the caller."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class InvocationJob(Job):
     def _exhaust(self, parts: Generator[Any, Any, Any]) -> Any:
         """Run a handler that yields: each part is progress if the caller wants that, else kept."""
         is_wanted = bool((self.message.details or {}).get("receive_progress"))
-        kept = []
+        kept: list[Any] = []
         while True:
             try:
                 part = next(parts)
@@ -88,7 +88,7 @@ class InvocationJob(Job):
         registration = self.registration
         if isinstance(error, RequestError):
             # The handler says what the caller gets, or passes on what it got itself.
-            return error.uri, list(error.args_ or ()), dict(error.kwargs or {})
+            return error.uri, list(error.args), dict(error.kwargs or {})
         if is_cancelled(error):
             return CANCELED, ["the call was canceled"], {}
         name = type(error).__name__
@@ -180,6 +180,5 @@ class CallbackJob(Job):
 
 
 def is_cancelled(error: BaseException) -> bool:
-    """Whether it is a CancelledError, of asyncio or of concurrent.futures (without importing it)."""
+    """Whether it is a CancelledError, of asyncio or concurrent.futures; imports neither."""
     return type(error).__name__ == "CancelledError"
-

@@ -2,10 +2,10 @@
 
 A reconnecting Session makes a new Link; a Link that is lost stays so. Rules:
 
-- Protocol, ``pending``, ``registrations``, ``subscriptions``, ``invocations`` and the making of frames
-  belong to the Session's lock: request ids leave in the order in which they were given.
-- Sending does not: frames are put into ``outbox`` under the lock, and ``flush`` sends them without it.
-  One thread sends at a time; what others add meanwhile goes out with the next write.
+- Protocol, ``pending``, ``registrations``, ``subscriptions``, ``invocations`` and the making of
+  frames belong to the Session's lock: request ids leave in the order in which they were given.
+- Sending does not: frames are put into ``outbox`` under the lock, and ``flush`` sends them without
+  it. One thread sends at a time; what others add meanwhile goes out with the next write.
 - What waits to be sent is bounded: past QUEUED_BYTES, ``throttle`` makes callers wait.
 """
 
@@ -16,9 +16,10 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from wampy.errors import ConnectionLost, MessageTooLong, WampyError
+from wampy.errors import ConnectionLost, WampyError
 from wampy.protocol.session import ClientProtocol
 from wampy.serializers import SERIALIZERS
+from wampy.transports import MessageTooLong
 
 if TYPE_CHECKING:
     from wampy.session.futures import CallFuture, Waiter
@@ -62,6 +63,9 @@ class Link:
         self.registrations: dict[int, Registration] = {}
         self.subscriptions: dict[int, list[Subscription]] = {}
         self.invocations: dict[int, InvocationJob] = {}
+        #: Ids that belong to messages sent by hand.
+        self.raw_registrations: set[int] = set()
+        self.raw_subscriptions: set[int] = set()
         #: Requests whose iterators were dropped; cancelled at the next tick.
         self.abandoned: deque[int] = deque()
         #: Settled by WELCOME or ABORT; and by the answer to our GOODBYE.
@@ -91,6 +95,19 @@ class Link:
         payload = self.serializer.encode(message)
         self.check_size(len(payload), message)
         self.post_frame_locked(self.transport.codec.message(payload))
+
+    def post_yield_locked(
+        self, request_id: int, args: list[Any], *, is_progress: bool = False
+    ) -> None:
+        """Put the result of an invocation into the outbox. Raises as ``post_locked``."""
+        options = {"progress": True} if is_progress else None
+        self.post_locked(self.protocol.yield_(request_id, args, None, options))
+
+    def post_error_locked(
+        self, request_id: int, uri: str, args: list[Any], kwargs: dict[str, Any]
+    ) -> None:
+        """Put the error of an invocation into the outbox. Raises as ``post_locked``."""
+        self.post_locked(self.protocol.invocation_error(request_id, uri, args, kwargs))
 
     def check_size(self, size_bytes: int, message: Any) -> None:
         """Refuse what is longer than the Router takes."""

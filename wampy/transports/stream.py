@@ -17,7 +17,7 @@ import threading
 import time
 from typing import Protocol
 
-from wampy.errors import ConnectFailed, ConnectionLost
+from wampy.errors import ConnectFailed, ConnectionLost, LocalProtocolError
 from wampy.transports.address import Address
 from wampy.transports.frames import Frame
 
@@ -25,6 +25,10 @@ from wampy.transports.frames import Frame
 _READ_BYTES = 65536
 #: Reads while the socket has more, before the frames are handed on.
 _READS_AT_ONCE = 16
+
+
+class MessageTooLong(LocalProtocolError):
+    """A message is longer than the Router takes; it was not sent."""
 
 
 class Codec(Protocol):

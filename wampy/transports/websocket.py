@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import websocket
 
@@ -36,9 +37,8 @@ def connect_websocket(
     sock, is_private = open_socket(address, deadline, ca)
     try:
         guarded = DeadlineSocket(sock, deadline)
-        client = websocket.WebSocket()
+        client: Any = websocket.WebSocket()
         client.connect(
-            # websocket-client refuses the path of a URL that has none.
             address.url,
             socket=guarded,
             subprotocols=[_SUBPROTOCOLS[name] for name in serializers],

@@ -1,0 +1,1 @@
+"""What tests of WAMP programs need: Routers to run against."""

@@ -1,0 +1,104 @@
+"""RawSocket on TCP, TLS and unix sockets; the framing itself is ``wampy.protocol.rawsocket``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from wampy.errors import ConnectFailed, RemoteProtocolError
+from wampy.protocol import rawsocket
+from wampy.transports.address import Address
+from wampy.transports.frames import Frame, FrameKind
+from wampy.transports.stream import DeadlineSocket, StreamTransport, explain, open_socket
+
+#: The longest message that we take: 2**24 bytes, the most that RawSocket can say.
+_MAX_LENGTH_EXPONENT = 15
+_MAX_RECEIVE_BYTES = 2**24
+#: The most that the three octets of a length can say.
+_MAX_FRAME_BYTES = 2**24 - 1
+_SERIALIZER_IDS = {"json": rawsocket.SERIALIZER_JSON, "msgpack": rawsocket.SERIALIZER_MSGPACK}
+_KINDS = {
+    rawsocket.FrameKind.PING: FrameKind.PING,
+    rawsocket.FrameKind.PONG: FrameKind.PONG,
+}
+
+
+class RawSocketCodec:
+    """Frames and unframes the messages of one RawSocket connection."""
+
+    def __init__(self) -> None:
+        self._reader = rawsocket.FrameReader(_MAX_RECEIVE_BYTES)
+
+    def feed(self, data: bytes) -> list[Frame]:
+        """Take what arrived, give the whole frames in it, in order."""
+        message = rawsocket.FrameKind.MESSAGE
+        return [
+            (FrameKind.MESSAGE if frame.kind is message else _KINDS[frame.kind], frame.payload)
+            for frame in self._reader.feed(data)
+        ]
+
+    def message(self, payload: bytes) -> bytes:
+        """Give the frame that carries one message."""
+        return len(payload).to_bytes(4, "big") + payload
+
+    def ping(self) -> bytes | None:
+        """Give None: Crossbar takes a PING for a message that is too long, and hangs up."""
+        return None
+
+    def pong(self, payload: bytes) -> bytes:
+        """Give the answer to a ping."""
+        return rawsocket.frame(rawsocket.FrameKind.PONG, payload)
+
+    def closing(self) -> bytes:
+        """Give nothing: RawSocket just closes."""
+        return b""
+
+
+def connect_rawsocket(
+    address: Address, serializers: Sequence[str], deadline: float, ca: str | None
+) -> StreamTransport:
+    """Connect and shake hands; once for each serializer until the Router takes one.
+
+    Args:
+        address: where to.
+        serializers: names, the preferred one first.
+        deadline: monotonic seconds.
+        ca: a file of certificates to trust instead of the system's, or None.
+
+    Raises:
+        ConnectFailed: with the URL and the reason.
+    """
+    refusal: RemoteProtocolError | None = None
+    for name in serializers:
+        sock, is_private = open_socket(address, deadline, ca)
+        try:
+            guarded = DeadlineSocket(sock, deadline)
+            request = rawsocket.handshake_request(_SERIALIZER_IDS[name], _MAX_LENGTH_EXPONENT)
+            guarded.send(request)
+            octets = guarded.recv_exactly(rawsocket.HANDSHAKE_SIZE)
+            if not octets:
+                raise ConnectFailed(
+                    address.url, "it hung up: perhaps it does not speak RawSocket there"
+                )
+            reply = rawsocket.parse_handshake_reply(octets)
+            if reply.serializer_id != _SERIALIZER_IDS[name]:
+                raise RemoteProtocolError("the router chose a serializer that was not offered")
+        except RemoteProtocolError as error:
+            sock.close()
+            refusal = error
+            continue
+        except OSError as error:
+            sock.close()
+            raise ConnectFailed(address.url, explain(error)) from error
+        except BaseException:
+            sock.close()
+            raise
+        return StreamTransport(
+            address.url,
+            sock,
+            RawSocketCodec(),
+            serializer_name=name,
+            max_send_bytes=min(reply.max_bytes, _MAX_FRAME_BYTES),
+            is_private=is_private,
+            first=guarded.rest,
+        )
+    raise ConnectFailed(address.url, str(refusal)) from refusal
