@@ -65,7 +65,7 @@ def start_stack(
         raise StartError(f"a stack runs already on {run_dir.path}", EXIT_RUNS_ALREADY)
     swept = run_dir.sweep()
     reaper = Reaper(loop)
-    sink = LogSink(loop)
+    sink = LogSink(run_dir.logs)
     logger = LoggerProcess(loop, reaper, sink, manifest, run_dir)
     supervisor = Supervisor(loop, reaper, manifest, run_dir, sink, classes)
     logger.say = supervisor.say
@@ -148,6 +148,7 @@ class LoggerProcess:
         self._sink.attach_logger(ours)
 
     def _exited(self, status: ExitStatus) -> None:
+        self._sink.detach_logger()
         if self._is_closed:
             return
         self.say("the logger ended; another one takes its place", level="WARNING")

@@ -27,6 +27,7 @@ from orchestrator.core.router import RouterSpec
 from orchestrator.core.stack import Stack
 from orchestrator.core.states import InstanceId, State
 from orchestrator.errors import OrchestratorError
+from orchestrator.logs.sink import Pipes
 from orchestrator.loop import Loop, Timer
 from orchestrator.processes import (
     ExitStatus,
@@ -52,6 +53,7 @@ class Process:
     instance: InstanceId
     incarnation: int
     link: socket.socket
+    pipes: Pipes
     pid: int | None = None
     reason: str | None = None
     pinged_at: float = 0.0
@@ -99,16 +101,16 @@ class Supervisor:
         self._deadline: Timer | None = None
         self._sweep: Timer | None = None
         self._router: Any = None
+        self._router_pipes: Any = None
         self._session: Any = None
         self._is_killing = False
-        self._nursery_stdio = sink.open_streams("nursery")
         self.pool = NurseryPool(
             loop,
             reaper,
             root=manifest.root,
             preload=manifest.stack.preload,
             classes=classes,
-            stdio=self._nursery_stdio,
+            stdio=sink.open("nursery").write_ends,
             say=lambda text: self.say(text, level="WARNING"),
         )
         self.core = Stack.of(
@@ -287,7 +289,8 @@ class Supervisor:
         peer = self.manifest.peers[instance.name]
         ours, theirs = channel.channel_pair()
         ours.setblocking(False)
-        process = Process(instance, incarnation, ours)
+        pipes = self._sink.open(str(instance))
+        process = Process(instance, incarnation, ours, pipes)
         self._processes[instance, incarnation] = process
         key = f"{instance}#{incarnation}"
         authid, ticket = self._credential("peer")
@@ -312,17 +315,15 @@ class Supervisor:
             "ticket": ticket,
             "tracebacks": str(self.run_dir.tracebacks / f"{instance.name}-{instance.index}.txt"),
         }
-        stdout, stderr = self._sink.open_streams(str(instance))
         spawn = Spawn(
             lambda pid: self._forked(process, pid),
             lambda reason: self._spawn_failed(process, reason),
         )
         try:
-            self.pool.spawn(instance.name, key, order, (stdout, stderr, theirs.fileno()), spawn)
+            self.pool.spawn(instance.name, key, order, (*pipes.write_ends, theirs.fileno()), spawn)
         finally:
             theirs.close()
-            os.close(stdout)
-            os.close(stderr)
+            pipes.close_write_ends()
 
     def _forked(self, process: Process, pid: int) -> None:
         process.pid = pid
@@ -333,7 +334,7 @@ class Supervisor:
     def _spawn_failed(self, process: Process, reason: str) -> None:
         del self._processes[process.instance, process.incarnation]
         process.link.close()
-        self._sink.release(str(process.instance))
+        self._sink.release(process.pipes)
         event = happened.SpawnFailed(process.incarnation, reason, False, random.uniform(-1, 1))
         self.instance_event(process.instance, event)
 
@@ -368,7 +369,7 @@ class Supervisor:
         if process.pid is not None:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(process.pid, signal.SIGKILL)
-        self._sink.release(str(process.instance))
+        self._sink.release(process.pipes)
         self._kill_strays()
         self.instance_event(
             process.instance,
@@ -491,7 +492,7 @@ class Supervisor:
         if self.launch.argv is None:
             self._session.connect()
             return
-        stdio = self._sink.open_streams("router")
+        pipes = self._router_pipes = self._sink.open("router")
         environ = {k: v for k, v in self.manifest.environ.items() if not k.startswith("NOTIFY_")}
         environ[RUN_MARK] = os.environ.get(RUN_MARK, "")
         try:
@@ -500,7 +501,7 @@ class Supervisor:
                 self._reaper,
                 self.launch,
                 environ=environ,
-                stdio=stdio,
+                stdio=pipes.write_ends,
                 on_ready=self._session.connect,
                 on_exit=self._router_exited,
             )
@@ -509,8 +510,7 @@ class Supervisor:
             self.loop.call_later(0, lambda: self.router_event(happened.RouterExited(reason)))
             return
         finally:
-            for fd in stdio:
-                os.close(fd)
+            pipes.close_write_ends()
         self.router_event(happened.RouterSpawned(self._router.pid))
 
     def _router_exited(self, status: ExitStatus) -> None:
@@ -523,7 +523,7 @@ class Supervisor:
     def _tell_router_exit(self, status: ExitStatus) -> None:
         lines = self._sink.last_lines("router")
         reason = self.launch.explain(status.code, status.signal, lines)
-        self._sink.release("router")
+        self._sink.release(self._router_pipes)
         self.router_event(happened.RouterExited(reason, random.uniform(-1, 1)))
 
     # ------------------------------------------------------------------ telling
