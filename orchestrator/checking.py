@@ -26,9 +26,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from wampy.peer import Peer
-
     from orchestrator.manifest import Fault, Manifest, PeerSection
+    from wampy.peer import Peer
 
 #: Seconds that the import of one Peer's module may take.
 IMPORT_TIMEOUT_S = 60.0

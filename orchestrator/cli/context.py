@@ -70,7 +70,13 @@ def check_names(manifest: Manifest, names: tuple[str, ...], *, extra: tuple[str,
             raise CommandError(f'there is no Peer "{given}"{near}', ExitCode.USAGE)
 
 
-class Duration(click.ParamType):
+if TYPE_CHECKING:
+    _FloatType = click.ParamType[float]
+else:  # not every click that we work with has generic types
+    _FloatType = click.ParamType
+
+
+class Duration(_FloatType):
     """``5``, ``500ms``, ``2s``, ``5m`` on the command line, as seconds."""
 
     name = "duration"

@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.cli.ending import watched_end
 from orchestrator.cli.exits import CommandError, ExitCode
-from orchestrator.cli.following import LogLines
+from orchestrator.cli.following import LineStyle, LogLines
+from orchestrator.cli.output import is_coloured
 from orchestrator.cli.printing import Printer
 
 if TYPE_CHECKING:
@@ -61,10 +62,10 @@ class Foreground:
         self._wishes = wishes
         self._inbox: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
         self._started_at = time.monotonic()
-        self._logs = LogLines(manifest)
+        logs = LogLines(manifest, LineStyle(manifest, colours=is_coloured()))
         self._printer = Printer(
             2 if wishes.is_detached else 1,
-            (lambda: ()) if wishes.is_detached else self._logs.poll,
+            (lambda _: ()) if wishes.is_detached else logs.poll,
         )
         self._client: ControlClient | None = None
         self._snapshot: dict[str, Any] = {}

@@ -11,26 +11,25 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Protocol
 
 #: Messages of the foreground that wait while the terminal takes nothing.
 _QUEUE = 1000
 
 
-class Source(Protocol):
-    """Where log lines come from."""
-
-    def poll(self) -> Iterable[bytes]:
-        """Give the lines that have come since, formatted, each with its end; never blocks."""
-
-
 class Printer:
     """Writes messages and log lines to a descriptor, from a thread of its own.
 
-    ``say`` and ``finish`` may be called from any thread, and do not block beyond what they say.
+    ``say`` and ``finish`` may be called from any thread; ``say`` never blocks.
+
+    Args:
+        fd: where to write; may be a terminal that takes nothing, or closed.
+        poll: gives the log lines that have come since; is told whether it is the last time.
+        interval_s: between two looks for lines.
     """
 
-    def __init__(self, fd: int, poll: Callable[[], Iterable[bytes]], interval_s: float = 0.05):
+    def __init__(
+        self, fd: int, poll: Callable[[bool], Iterable[bytes]], interval_s: float = 0.05
+    ) -> None:
         self._fd = fd
         self._poll = poll
         self._interval_s = interval_s
@@ -59,7 +58,7 @@ class Printer:
         while self._is_writable:
             is_last = self._is_finishing
             self._wake.clear()
-            for line in self._lines():
+            for line in self._lines(is_last):
                 self._write(line)
             while self._messages:
                 self._write(self._messages.popleft())
@@ -67,10 +66,10 @@ class Printer:
                 return
             self._wake.wait(self._interval_s)
 
-    def _lines(self) -> Iterable[bytes]:
+    def _lines(self, is_last: bool) -> Iterable[bytes]:
         # The logs are a courtesy here: whatever is wrong with them, the stack goes on.
         with contextlib.suppress(OSError, ValueError):
-            yield from self._poll()
+            yield from self._poll(is_last)
 
     def _write(self, line: bytes) -> None:
         try:

@@ -32,8 +32,8 @@ def command(
 ) -> int:
     """Run Peers in this process, in the foreground, against any Router; no manifest is needed.
 
-    breakpoint() works; a job ends when its run() returns. WAMPY_AUTHID and WAMPY_TICKET are used where they are set. Ctrl-C finishes
-    what is in flight and ends; a second one ends at once.
+    breakpoint() works; a job ends when its run() returns. WAMPY_AUTHID and WAMPY_TICKET are used
+    where they are set. Ctrl-C finishes what is in flight and ends; a second one ends at once.
     """
     from orchestrator.cli.wamp import parse_keywords
 

@@ -63,7 +63,7 @@ def operator_session(
     except FileNotFoundError:
         # The message of who knows best that there is none; it may be starting just now.
         invocation.client().ps()
-        raise NoSuchStack(run_dir / "control.sock") from None
+        raise NoSuchStack(f"no stack is running on {run_dir}; wampy up starts it") from None
     try:
         return Session(
             access["url"],
