@@ -1,0 +1,1 @@
+"""Comparisons with other libraries and supervisors, side by side on one Crossbar; see README.md."""

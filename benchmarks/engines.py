@@ -1,0 +1,179 @@
+"""Those who keep Peers running: supervisord, circus and honcho with autobahn's Peers, and wampy.
+
+Each is configured as its documentation has it, with nothing that would slow it down.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+
+from benchmarks.common import HERE, REALM, ROOT, OpenCrossbar, rival, wait_for
+
+#: Of honcho, circus and supervisord alike: as many descriptors as 100 children need.
+NAMES = ("wampy", "supervisord", "circus", "honcho")
+#: Those that start again what died.
+RESTARTING = ("wampy", "supervisord", "circus")
+
+
+def wampy_program() -> str:
+    return str(Path(sys.executable).parent / "wampy")
+
+
+class Engine:
+    """One engine with ``count`` Peers that all offer one procedure, from ``start`` to ``stop``."""
+
+    def __init__(self, name: str, router: OpenCrossbar, folder: Path, count: int, uri: str) -> None:
+        self.name, self.router, self.folder = name, router, folder
+        self.count, self.uri = count, uri
+        self._process: subprocess.Popen[bytes] | None = None
+        folder.mkdir(parents=True, exist_ok=True)
+        getattr(self, f"_configure_{name}")()
+
+    def start(self) -> None:
+        """Type the command. wampy's returns when all is ready, the others run in the foreground."""
+        if self.name == "wampy":
+            subprocess.run(self._argv, cwd=self.folder, check=True, stdout=sys.stderr)
+            return
+        self._process = subprocess.Popen(
+            self._argv,
+            cwd=self.folder,
+            stdin=subprocess.DEVNULL,
+            stdout=(self.folder / "log").open("wb"),
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+    def ps(self) -> dict[str, object]:
+        """Give ``wampy ps --json``."""
+        told = subprocess.run(
+            [wampy_program(), "ps", "--json"], cwd=self.folder, check=True, capture_output=True
+        )
+        found: dict[str, object] = json.loads(told.stdout)
+        return found
+
+    def root(self) -> int:
+        """Give the pid at the top of its tree; wampy's is the guard above the supervisor."""
+        if self._process is not None:
+            return self._process.pid
+        supervisor = psutil.Process(json.loads(self._state())["pid"])
+        parent = supervisor.parent()
+        assert parent is not None
+        return parent.pid if parent.pid != 1 else supervisor.pid
+
+    def supervisor(self) -> int:
+        """Give the pid of the process that watches the Peers."""
+        return self._process.pid if self._process else int(json.loads(self._state())["pid"])
+
+    def peers(self) -> list[int]:
+        """Give the pids of the Peers."""
+        if self._process is None:
+            return [one["pid"] for one in json.loads(self._state())["instances"]]
+        return [
+            child.pid
+            for child in psutil.Process(self._process.pid).children(recursive=True)
+            if "autobahn_peer.py" in " ".join(child.cmdline())
+            and not child.cmdline()[0].endswith("sh")
+        ]
+
+    def stop(self) -> None:
+        if self._process is None:
+            subprocess.run(
+                [wampy_program(), "down"], cwd=self.folder, check=False, stdout=sys.stderr
+            )
+            return
+        tree = psutil.Process(self._process.pid).children(recursive=True)
+        self._process.send_signal(signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(60)
+        for left in tree:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                left.kill()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+    def _state(self) -> str:
+        told = subprocess.run(
+            [wampy_program(), "ps", "--json"], cwd=self.folder, check=True, capture_output=True
+        )
+        return told.stdout.decode()
+
+    def _peer_command(self) -> str:
+        peer = HERE / "rivals" / "autobahn_peer.py"
+        return f"{rival('python')} {peer} {self.router.url} {self.uri}"
+
+    def _configure_wampy(self) -> None:
+        (self.folder / "bench_peer.py").write_text(
+            "from wampy import Peer, rpc\n\n\n"
+            "class Echo(Peer):\n"
+            f"    @rpc({self.uri!r})\n"
+            "    def echo(self, text):\n"
+            "        return text\n"
+        )
+        (self.folder / "wampy.toml").write_text(
+            f'[stack]\nname = "bench"\nrealm = "{REALM}"\n\n'
+            f'[router]\ntype = "external"\nurl = "{self.router.unix_url}"\n\n'
+            f'[peers.echo]\napp = "bench_peer:Echo"\nreplicas = {self.count}\n'
+        )
+        self._argv = [wampy_program(), "up", "-d"]
+
+    def _configure_supervisord(self) -> None:
+        (self.folder / "supervisord.conf").write_text(
+            "[supervisord]\nnodaemon=true\n"
+            f"logfile={self.folder}/supervisord.log\npidfile={self.folder}/pid\n\n"
+            f"[program:peer]\ncommand={self._peer_command()}\nnumprocs={self.count}\n"
+            "process_name=%(program_name)s_%(process_num)03d\nautorestart=true\n"
+        )
+        self._argv = [rival("supervisord"), "-c", str(self.folder / "supervisord.conf")]
+
+    def _configure_circus(self) -> None:
+        (self.folder / "circus.ini").write_text(
+            f"[circus]\nendpoint = ipc://{self.folder}/endpoint\n"
+            f"pubsub_endpoint = ipc://{self.folder}/pubsub\n"
+            f"stats_endpoint = ipc://{self.folder}/stats\n\n"
+            f"[watcher:peer]\ncmd = {self._peer_command()}\nnumprocesses = {self.count}\n"
+        )
+        self._argv = [rival("circusd"), str(self.folder / "circus.ini")]
+
+    def _configure_honcho(self) -> None:
+        (self.folder / "Procfile").write_text(f"peer: exec {self._peer_command()}\n")
+        self._argv = [rival("honcho"), "start", "-c", f"peer={self.count}"]
+
+
+@contextlib.contextmanager
+def running(name: str, router: OpenCrossbar, folder: Path, count: int, uri: str):
+    """An engine that was configured; it is stopped when the block ends, started by who measures."""
+    engine = Engine(name, router, folder / name, count, uri)
+    try:
+        yield engine
+    finally:
+        if engine._process is not None or name == "wampy":
+            engine.stop()
+
+
+def callees(session, uri: str) -> int:
+    """Count the Callees of ``uri``, as the Router says."""
+    registration = session.call("wamp.registration.lookup", uri, {})
+    if registration is None:
+        return 0
+    return int(session.call("wamp.registration.count_callees", registration))
+
+
+def wait_for_callees(session, uri: str, count: int, timeout_s: float = 180.0) -> None:
+    wait_for(lambda: callees(session, uri) >= count, timeout_s, f"{count} callees", 0.02)
+
+
+def wait_for_none(session, uri: str) -> None:
+    """Wait until the Router has forgotten the last engine's Peers."""
+    wait_for(lambda: callees(session, uri) == 0, 60, "the last engine's Peers are gone", 0.02)
+
+
+__all__ = ["NAMES", "RESTARTING", "ROOT", "Engine", "running", "wait_for_callees", "wait_for_none"]
