@@ -39,6 +39,9 @@ def outcome_of(error: BaseException) -> tuple[int, str] | None:
 
     if isinstance(error, CommandError):
         return error.code, str(error)
+    if isinstance(error, NoSuchStack):
+        mend = "" if "wampy up" in str(error) else "; wampy up starts it"
+        return ExitCode.NO_STACK, f"{error}{mend}"
     if not isinstance(error, OrchestratorError):
         return _outcome_of_library(error)
     own = getattr(error, "exit_code", None)
@@ -46,7 +49,6 @@ def outcome_of(error: BaseException) -> tuple[int, str] | None:
         return own, str(error)
     codes: list[tuple[tuple[type[OrchestratorError], ...], ExitCode]] = [
         ((ManifestError, UnknownTarget), ExitCode.USAGE),
-        ((NoSuchStack,), ExitCode.NO_STACK),
         ((RouterUnavailable, RestartLimitReached), ExitCode.GAVE_UP),
     ]
     for kinds, code in codes:
@@ -62,6 +64,8 @@ def _outcome_of_library(error: BaseException) -> tuple[int, str] | None:
     tree = sys.modules.get("wampy.errors")
     if tree is not None and isinstance(error, tree.WampyError):
         return ExitCode.FAILED, str(error) or type(error).__name__
+    if isinstance(error, TimeoutError):
+        return ExitCode.GAVE_UP, f"not done in time: {error or 'the stack does not answer'}"
     if isinstance(error, OSError) and error.strerror:
         place = f"{error.filename}: " if error.filename else ""
         return ExitCode.FAILED, f"{place}{error.strerror}"

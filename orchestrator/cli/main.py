@@ -105,9 +105,11 @@ def run(arguments: Sequence[str]) -> int:
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
         return ExitCode.INTERRUPTED
-    except BrokenPipeError:
-        # Who read our output has had enough, such as `head`.
-        return ExitCode.DONE
+    except SystemExit:
+        if isinstance(sys.stdout, click.utils.PacifyFlushWrapper):
+            # A broken pipe: who read our output has had enough, such as `head`.
+            return ExitCode.DONE
+        raise
     except Exception as error:  # everything ends as an exit code and a line on stderr
         return _failed(error, is_debugging)
     return result if isinstance(result, int) else ExitCode.DONE
