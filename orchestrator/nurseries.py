@@ -179,13 +179,19 @@ class NurseryPool:
         *,
         root: Path,
         preload: tuple[str, ...],
+        warm: tuple[str, ...],
         classes: str | None,
         stdio: tuple[int, int],
         say: Callable[[str], None],
     ) -> None:
         self._loop = loop
         self._reaper = reaper
-        self._base = {"root": str(root), "preload": list(preload), "classes": classes}
+        self._base = {
+            "root": str(root),
+            "preload": list(preload),
+            "warm": list(warm),
+            "classes": classes,
+        }
         self._stdio = stdio
         self._say = say
         self._peers: dict[str, Upbringing] = {}

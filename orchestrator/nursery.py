@@ -2,10 +2,9 @@
 
 Exec'ed by the supervisor with one argument, the number of its channel's descriptor. On the channel:
 
-
 - first, from the supervisor, what to import: ``{"apps": {NAME: {"app", "config", "kind"}},
-  "preload": [...], "root", "classes": path | null}``; with ``"exec": {...}`` and three descriptors
-  beside it, this process becomes that Instance itself, without a fork;
+  "preload": [...], "root", "warm": [...], "classes": path | null}``; with ``"exec": {...}`` and
+  three descriptors beside it, this process becomes that Instance itself, without a fork;
 - then, to the supervisor, what came of it: ``{"imported": {NAME: report}, "faults": {NAME: text},
   "threaded": [NAME, ...]}``;
 - then orders ``{"fork": {...}}`` with three descriptors (stdout, stderr, the Instance's channel),
@@ -36,6 +35,16 @@ from orchestrator.processes import die_with_parent
 
 #: Libraries for numbers start a thread a core when imported; one thread of ours stays one.
 _ONE_THREAD = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+
+#: Imported before the forks, so that no Instance has to: what it runs on beside its Peer.
+_WARM = (
+    "wampy.host.host",
+    "wampy.host.health",
+    "wampy.session.session",
+    "wampy.session.raw",
+    "wampy.transports.rawsocket",
+    "wampy.serializers",
+)
 
 
 def main() -> None:
@@ -71,12 +80,12 @@ def main() -> None:
 
 def _import_all(wanted: dict[str, Any]) -> dict[str, Any]:
     """Import the modules one by one and see which start threads."""
-    # Imported before the forks, so that no Instance has to: what it runs on beside its Peer.
-
     from orchestrator.checking import AppFault, check_app
 
     for name in _ONE_THREAD:
         os.environ.setdefault(name, "1")
+    for module in (*_WARM, *wanted["warm"]):
+        importlib.import_module(module)
     answer: dict[str, Any] = {"imported": {}, "faults": {}, "threaded": []}
     if wanted.get("classes"):
         _load_classes(wanted["classes"])

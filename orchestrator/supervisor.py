@@ -109,6 +109,10 @@ class Supervisor:
             reaper,
             root=manifest.root,
             preload=manifest.stack.preload,
+            # A Router that we did not configure is reached by WebSocket, as a rule.
+            warm=("wampy.transports.websocket",)
+            if manifest.router.type == "external" or manifest.router.config is not None
+            else (),
             classes=classes,
             stdio=sink.open("nursery").write_ends,
             say=lambda text: self.say(text, level="WARNING"),
