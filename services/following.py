@@ -111,7 +111,7 @@ class Follower:
             with self._lock:
                 self._heard = newest
                 self._look_locked()
-            return newest > 0
+            return True
         index.apply(
             store,
             (
