@@ -70,7 +70,7 @@ def rival(program: str) -> str:
     if not stamp.exists() or stamp.read_text() != wanted:
         say(f"== Installing {wanted} into {RIVALS_VENV.name} (once; a minute)")
         subprocess.run([sys.executable, "-m", "venv", RIVALS_VENV], check=True)
-        pip = [RIVALS_VENV / "bin" / "python", "-m", "pip", "install", "--quiet"]
+        pip = [str(RIVALS_VENV / "bin" / "python"), "-m", "pip", "install", "--quiet"]
         subprocess.run([*pip, *RIVALS, *RIVAL_CODECS], check=True, stdout=sys.stderr)
         stamp.write_text(wanted)
     return str(RIVALS_VENV / "bin" / program)

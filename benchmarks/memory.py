@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from concurrent.futures import wait
+from concurrent.futures import Future, wait
+from typing import Any
 
 from benchmarks.common import (
     PROCEDURE,
@@ -21,7 +22,7 @@ IN_FLIGHT = 64
 
 def call(session: Session, count: int) -> None:
     """Make ``count`` calls, some at once; the Router deals them out to the Peers in turn."""
-    pending = set()
+    pending: set[Future[Any]] = set()
     for _ in range(count):
         pending.add(session.call_async(PROCEDURE, "hello"))
         if len(pending) >= IN_FLIGHT:

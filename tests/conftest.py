@@ -10,7 +10,7 @@ import signal
 import socket
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,7 +76,7 @@ def open_node_config(port: int, ticket_port: int, socket_path: str) -> dict[str,
     def tcp(port: int) -> dict[str, object]:
         return {"type": "tcp", "port": port, "interface": "127.0.0.1"}
 
-    def universal(port: int, auth: dict[str, object]) -> dict[str, object]:
+    def universal(port: int, auth: Mapping[str, object]) -> dict[str, object]:
         return {
             "type": "universal",
             "endpoint": tcp(port),

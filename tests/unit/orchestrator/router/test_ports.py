@@ -8,7 +8,6 @@ import psutil
 import pytest
 
 from orchestrator.errors import RouterUnavailable
-from orchestrator.router import ports
 from orchestrator.router.ports import choose_port, holder_of
 
 
@@ -62,6 +61,6 @@ def test_a_port_that_needs_rights_is_an_error(monkeypatch: pytest.MonkeyPatch) -
         def bind(self, address: object) -> None:
             raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(ports.socket, "socket", Refused)
+    monkeypatch.setattr(socket, "socket", Refused)
     with pytest.raises(RouterUnavailable, match="80 needs more rights"):
         choose_port("127.0.0.1", 80)
