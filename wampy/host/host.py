@@ -13,8 +13,8 @@ from wampy.entrypoints import HealthCheck, Timer, entrypoints_of, procedures_of,
 from wampy.errors import WampyError
 from wampy.host.clock import Clock
 from wampy.host.health import Health
+from wampy.session.establishing import GHOST_S
 from wampy.session.handles import Handle, Registration, Subscription
-from wampy.session.session import GHOST_S
 
 if TYPE_CHECKING:
     from wampy.peer import Peer

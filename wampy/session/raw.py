@@ -26,7 +26,7 @@ from wampy.messages import (
     Unsubscribe,
     Yield,
 )
-from wampy.session.engine import logger
+from wampy.session.connecting import logger
 from wampy.session.futures import Waiter
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def exchange(session: Session, message: Message, timeout_s: float) -> Message | 
     return got  # type: ignore[no-any-return]
 
 
-def receive(session: Session, timeout_s: float) -> Any:
+def receive(session: Session, timeout_s: float) -> Message:
     """See ``Session.recv``."""
     deadline = time.monotonic() + timeout_s
     waiter = InboxWaiter(session)
@@ -126,8 +126,9 @@ def receive(session: Session, timeout_s: float) -> Any:
             session.inbox_waiters.remove(waiter)
     if isinstance(got, Exception):
         raise got
-    logger.info('received "%s" message', got.name)
-    return got
+    message: Message = got
+    logger.info('received "%s" message', message.name)
+    return message
 
 
 class ByHand(Waiter):

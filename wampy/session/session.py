@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, Self
 
 from wampy.auth import Anonymous, Ticket
 from wampy.errors import (
     ConnectionLost,
-    ProcedureAlreadyExists,
-    RequestError,
     RequestTimeout,
     SessionClosed,
     WampyError,
@@ -20,23 +17,18 @@ from wampy.errors import (
 from wampy.messages import Message
 from wampy.protocol.session import ClientProtocol
 from wampy.session import raw
-from wampy.session.engine import Engine, logger
+from wampy.session.establishing import Establishing
 from wampy.session.futures import CallFuture, ProgressiveResults, ProgressWaiter, Waiter, value_of
-from wampy.session.handles import Handle, Registration, SetUp, Subscription
+from wampy.session.handles import Registration, Subscription
 from wampy.session.link import Link
 from wampy.uris import check_uri
 
 #: Seconds after which a quiet connection is asked whether it lives, and how long it may be silent.
 PING_INTERVAL_S = 10.0
 PING_TIMEOUT_S = 5.0
-#: A procedure that a former Session of ours still holds is asked for again so long, in seconds.
-GHOST_S = 2.0
-_GHOST_PAUSE_S = (0.002, 0.05)
-#: Seconds between attempts to restore what could not be restored after a reconnect.
-_RESTORE_PAUSE_S = 1.0
 
 
-class Session(Engine):
+class Session(Establishing):
     """A WAMP Session with a Router, over one connection at a time.
 
     Connects when it is made; ``begin`` joins the Realm. As a context manager it does both, and ends
@@ -102,8 +94,6 @@ class Session(Engine):
         #: What came for messages sent by hand; bounded, the oldest go first.
         self.inbox: deque[Any] = deque(maxlen=10_000)
         self.inbox_waiters: list[Waiter] = []
-        self._restore_lock = threading.Lock()  # guards _is_restoring; a leaf
-        self._is_restoring = False
         self._link = self._open(time.monotonic() + timeout)
 
     def __repr__(self) -> str:
@@ -409,135 +399,6 @@ class Session(Engine):
         )
         self.set_up([registration], self._timeout_s if timeout is None else timeout)
         return registration
-
-    # ------------------------------------------------------------------ many at once
-
-    def set_up(self, handles: Sequence[Handle], timeout_s: float, *, ghost_s: float = 0.0) -> None:
-        """Register and subscribe many in one go; they are restored after each reconnect.
-
-        Args:
-            handles: Registrations and Subscriptions.
-            timeout_s: for all of them together.
-            ghost_s: how long a procedure that exists already is asked for again, for a former
-                Session that the Router has not missed yet may hold it.
-
-        Raises:
-            the first error; those that came about stay.
-        """
-        deadline = time.monotonic() + timeout_s
-        failures = self._establish(handles, deadline, ghost_s)
-        if failures:
-            raise next(iter(failures.values()))
-        with self._lock:
-            for handle in handles:
-                kept: list[Any] = (
-                    self.registrations if isinstance(handle, Registration) else self.subscriptions
-                )
-                if handle not in kept:
-                    kept.append(handle)
-
-    def _establish(
-        self, handles: Sequence[Handle], deadline: float, ghost_s: float
-    ) -> dict[Handle, WampyError]:
-        """Send all requests, then wait for all answers; give what failed."""
-        ghost_until = time.monotonic() + ghost_s
-        pause_s, longest_s = _GHOST_PAUSE_S
-        failures: dict[Handle, WampyError] = {}
-        left = list(handles)
-        while left:
-            waiters = [SetUp(handle) for handle in left]
-            failures = {}
-            for waiter in waiters:
-                self.post(waiter.handle.request, waiter, deadline)
-            for waiter in waiters:
-                if not waiter.is_done and not self.wait_for(waiter.link, waiter, deadline):
-                    if waiter.link is not None:
-                        self.give_up(waiter.link, waiter.request_id)
-                    waiter.error = self.timeout_of(waiter.handle.uri, 0.0)
-                if waiter.error is not None:
-                    failures[waiter.handle] = waiter.handle.error = waiter.error
-            now = time.monotonic()
-            left = [
-                handle
-                for handle, error in failures.items()
-                if isinstance(error, ProcedureAlreadyExists) and now < min(ghost_until, deadline)
-            ]
-            if len(left) < len(failures):
-                break
-            if left and self._closing.wait(pause_s):
-                break
-            pause_s = min(pause_s * 1.5, longest_s)
-        return failures
-
-    def tear_down(self, handles: Sequence[Handle], timeout_s: float) -> None:
-        """Unregister and unsubscribe many in one go; returns when the Router has confirmed all.
-
-        While the Session is not joined, they only are not restored again.
-
-        Raises:
-            RequestTimeout: not all were confirmed in time.
-        """
-        deadline = time.monotonic() + timeout_s
-        waiters: list[tuple[Handle, Waiter]] = []
-        with self._lock:
-            for handle in handles:
-                for kept in (self.registrations, self.subscriptions):
-                    if handle in kept:
-                        kept.remove(handle)  # type: ignore[arg-type]
-        for handle in handles:
-            waiter = Waiter()
-            request = handle.prepare_undoing()
-            if request is None:
-                continue
-            try:
-                self.post(request, waiter, deadline, waits_for_join=False)
-            except (ConnectionLost, SessionClosed):
-                continue  # the connection is lost, and with it the registration
-            waiters.append((handle, waiter))
-        for handle, waiter in waiters:
-            if not waiter.is_done and not self.wait_for(waiter.link, waiter, deadline):
-                raise self.timeout_of(f"undoing {handle.uri}", timeout_s)
-            handle.undone(waiter.link)
-
-    def _undo(self, handle: Handle, timeout: float | None) -> None:
-        self.tear_down([handle], self._timeout_s if timeout is None else timeout)
-
-    def _restore_in_background(self) -> None:
-        with self._lock:
-            has_any = bool(self.registrations or self.subscriptions)
-        with self._restore_lock:
-            if not has_any or self._is_restoring:
-                return
-            self._is_restoring = True
-        threading.Thread(target=self._restore, name="wampy restore", daemon=True).start()
-
-    def _restore(self) -> None:
-        """Register and subscribe again, until all is as it was or the connection is lost again."""
-        while not self._closing.is_set():
-            with self._restore_lock:
-                with self._lock:
-                    left: list[Handle] = [
-                        handle
-                        for handle in (*self.subscriptions, *self.registrations)
-                        if not handle.is_active
-                    ]
-                if not left:
-                    self._is_restoring = False
-                    return
-            failures: dict[Handle, WampyError] = {}
-            try:
-                failures = self._establish(left, time.monotonic() + self._timeout_s, GHOST_S)
-            except WampyError as error:
-                logger.warning("registering again failed: %s", error)
-                failures = dict.fromkeys(left, error)
-            except BaseException:  # no thread dies silently, and this one is still needed
-                logger.exception("registering again failed")
-                failures = dict.fromkeys(left, WampyError("see the log"))
-            for handle, failure in failures.items():
-                if isinstance(failure, RequestError):
-                    logger.error("cannot restore %s: %s", handle.uri, failure)
-            if failures:
-                self._closing.wait(_RESTORE_PAUSE_S)
 
     # ------------------------------------------------------------------ messages by hand
 
