@@ -48,8 +48,8 @@ def main() -> None:
                 elapsed = time.monotonic() - began
                 cpu.add(name, (cpu_seconds(pid) - spent) / elapsed * 100)
                 rss.add(name, (memory().rss - held) / 1024)
-    cpu.write()
-    rss.write()
+    cpu.write(keep=not options.only)
+    rss.write(keep=not options.only)
 
 
 if __name__ == "__main__":

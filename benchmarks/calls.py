@@ -97,7 +97,7 @@ def main() -> None:
                         else:
                             tables[way, load].cannot(name, "fails")
     for table in tables.values():
-        table.write()
+        table.write(keep=not options.only)
 
 
 if __name__ == "__main__":

@@ -254,10 +254,12 @@ class Table:
         lines += [f"| {contender} | {why} | – | 0 | – |" for contender, why in self.missing.items()]
         return "\n".join(lines) + "\n"
 
-    def write(self) -> None:
-        """Print it, and put it into ``results/``."""
+    def write(self, *, keep: bool = True) -> None:
+        """Print it, and put it into ``results/``: only what compares all of them is kept."""
         text = self.markdown()
         print(text, flush=True)
+        if not keep:
+            return
         (HERE / "results").mkdir(exist_ok=True)
         (HERE / "results" / f"{self.name}.md").write_text(text)
 

@@ -59,7 +59,7 @@ def main() -> None:
                     time.sleep(SETTLED_S)
                     table.add(name, kill_once(session, engine))
     table.cannot("honcho", "ends everything when one process dies")
-    table.write()
+    table.write(keep=not options.only)
 
 
 if __name__ == "__main__":

@@ -54,7 +54,7 @@ def main() -> None:
                     wait_for_callees(session, PROCEDURE, options.peers)
                     call(session, options.peers * options.calls)
                     table.add(name, pss_bytes(engine.root()) / 2**20)
-    table.write()
+    table.write(keep=not options.only)
 
 
 if __name__ == "__main__":

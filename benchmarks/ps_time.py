@@ -46,7 +46,7 @@ def main() -> None:
                         commands[name], cwd=engine.folder, check=True, stdout=subprocess.DEVNULL
                     )
                     table.add(name, time.monotonic() - began)
-    table.write()
+    table.write(keep=not options.only)
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ def main() -> None:
                     wait_for_callees(session, PROCEDURE, options.peers)
                     if name != "wampy":
                         table.add(name, time.monotonic() - began)
-    table.write()
+    table.write(keep=not options.only)
 
 
 if __name__ == "__main__":
