@@ -129,8 +129,8 @@ class RouterSession:
         if self._wire is None and self._retry is None:
             self._open()
 
-    def disconnect(self) -> None:
-        """Say GOODBYE and stop trying; idempotent."""
+    def disconnect(self, reason: str = "left") -> None:
+        """Say GOODBYE and stop trying; ``reason`` is what the listener hears. Idempotent."""
         self._is_wanted = False
         if self._retry is not None:
             self._retry.cancel()
@@ -138,7 +138,7 @@ class RouterSession:
         if self._wire is not None:
             if self._is_joined and self._protocol is not None:
                 self._send([self._protocol.goodbye()])
-            self._wire.close("left")
+            self._wire.close(reason)
 
     def publish(self, topic: str, payload: dict[str, Any], authroles: list[str]) -> None:
         """Publish an event for these roles only; lost without a word when there is no Session."""

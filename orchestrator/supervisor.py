@@ -104,6 +104,7 @@ class Supervisor:
         self._router_pipes: Any = None
         self._session: Any = None
         self._is_killing = False
+        self._nursery_pipes = sink.open("nursery")
         self.pool = NurseryPool(
             loop,
             reaper,
@@ -114,7 +115,7 @@ class Supervisor:
             if manifest.router.type == "external" or manifest.router.config is not None
             else (),
             classes=classes,
-            stdio=sink.open("nursery").write_ends,
+            stdio=self._nursery_pipes.write_ends,
             say=lambda text: self.say(text, level="WARNING"),
         )
         self.core = Stack.of(
@@ -519,7 +520,7 @@ class Supervisor:
 
     def _router_exited(self, status: ExitStatus) -> None:
         self._router = None
-        self._session.disconnect()
+        self._session.disconnect("its process ended")
         self._kill_strays()
         # Its last words are in the logger's hands for a moment yet.
         self.loop.call_later(0.1, lambda: self._tell_router_exit(status))
@@ -610,6 +611,8 @@ class Supervisor:
         self.finished = finish
         self._session.disconnect()
         self.pool.close()
+        # The logger ends when it has read all pipes to their end.
+        self._nursery_pipes.close_write_ends()
         self.say("stopped" + (f": {finish.reason}" if finish.reason else ""))
         for listener in list(self.listeners):
             listener(

@@ -2,8 +2,8 @@
 
 ``GET ps``; ``GET events``, a stream of JSON lines: a snapshot, then every transition; ``POST up``,
 ``start``, ``stop``, ``restart``, ``wait``, ``down``, ``kill``, ``signal`` with a JSON object,
-answered when it has come about: 200 with ``{"outcomes": [...]}``, 404 for a target that is not there, 408
-when ``timeout_s`` has passed first (the request itself goes on).
+answered when it has come about: 200 with ``{"outcomes": [...]}``, 404 for a target that is not
+there, 408 when ``timeout_s`` has passed first (the request itself goes on).
 """
 
 from __future__ import annotations
