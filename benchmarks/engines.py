@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -40,7 +41,8 @@ class Engine:
     def start(self) -> None:
         """Type the command. wampy's returns when all is ready, the others run in the foreground."""
         if self.name == "wampy":
-            subprocess.run(self._argv, cwd=self.folder, check=True, stdout=sys.stderr)
+            with (self.folder / "log").open("wb") as log:
+                subprocess.run(self._argv, cwd=self.folder, check=True, stdout=log, stderr=log)
             return
         self._process = subprocess.Popen(
             self._argv,
@@ -51,31 +53,30 @@ class Engine:
             start_new_session=True,
         )
 
-    def ps(self) -> dict[str, object]:
+    def ps(self) -> dict[str, Any]:
         """Give ``wampy ps --json``."""
-        told = subprocess.run(
-            [wampy_program(), "ps", "--json"], cwd=self.folder, check=True, capture_output=True
-        )
-        found: dict[str, object] = json.loads(told.stdout)
+        argv = [wampy_program(), "ps", "--json"]
+        told = subprocess.run(argv, cwd=self.folder, check=True, capture_output=True)
+        found: dict[str, Any] = json.loads(told.stdout)
         return found
 
     def root(self) -> int:
         """Give the pid at the top of its tree; wampy's is the guard above the supervisor."""
         if self._process is not None:
             return self._process.pid
-        supervisor = psutil.Process(json.loads(self._state())["pid"])
+        supervisor = psutil.Process(self.ps()["pid"])
         parent = supervisor.parent()
         assert parent is not None
         return parent.pid if parent.pid != 1 else supervisor.pid
 
     def supervisor(self) -> int:
         """Give the pid of the process that watches the Peers."""
-        return self._process.pid if self._process else int(json.loads(self._state())["pid"])
+        return self._process.pid if self._process else int(self.ps()["pid"])
 
     def peers(self) -> list[int]:
         """Give the pids of the Peers."""
         if self._process is None:
-            return [one["pid"] for one in json.loads(self._state())["instances"]]
+            return [one["pid"] for one in self.ps()["instances"]]
         return [
             child.pid
             for child in psutil.Process(self._process.pid).children(recursive=True)
@@ -85,9 +86,9 @@ class Engine:
 
     def stop(self) -> None:
         if self._process is None:
-            subprocess.run(
-                [wampy_program(), "down"], cwd=self.folder, check=False, stdout=sys.stderr
-            )
+            with (self.folder / "log").open("ab") as log:
+                argv = [wampy_program(), "down"]
+                subprocess.run(argv, cwd=self.folder, check=False, stdout=log, stderr=log)
             return
         tree = psutil.Process(self._process.pid).children(recursive=True)
         self._process.send_signal(signal.SIGTERM)
@@ -99,12 +100,6 @@ class Engine:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
-
-    def _state(self) -> str:
-        told = subprocess.run(
-            [wampy_program(), "ps", "--json"], cwd=self.folder, check=True, capture_output=True
-        )
-        return told.stdout.decode()
 
     def _peer_command(self) -> str:
         peer = HERE / "rivals" / "autobahn_peer.py"

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,10 @@ class Caller(threading.Thread):
                     self.answered_at = time.monotonic()
 
 
+def _answered_after(caller: Caller, instant: float) -> bool:
+    return caller.answered_at > instant
+
+
 def fault(state: dict[str, Any], rng: random.Random) -> tuple[str, int, int] | None:
     """Choose what is done next: (what, pid, signal)."""
     peers = [one["pid"] for one in state["instances"] if one["pid"]]
@@ -118,7 +123,7 @@ def soak(folder: Path, minutes: int, seed: int) -> dict[str, Any]:
                 continue
             done[kind] += 1
             wait_for(
-                lambda since=began: caller.answered_at > since + 0.05,
+                partial(_answered_after, caller, began + 0.05),
                 CALLABLE_AGAIN_S,
                 f"callable again after: {kind}",
             )
