@@ -27,7 +27,7 @@ class Answering:
         self.dispatcher = Dispatcher()
         self._dropped_count = 0
 
-    def flush(self, link: Link, *, may_wait: bool = True) -> None:
+    def flush(self, link: Link) -> None:
         """Send what waits."""
         raise NotImplementedError
 

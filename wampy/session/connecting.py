@@ -30,7 +30,7 @@ from wampy.errors import (
 from wampy.messages import Abort
 from wampy.protocol.session import ClientProtocol
 from wampy.session.answering import Answering
-from wampy.session.futures import Waiter
+from wampy.session.futures import CallFuture, Waiter
 from wampy.session.link import Link
 from wampy.session.reading import Turn
 from wampy.transports import connect, parse_url
@@ -114,10 +114,10 @@ class Connecting(Answering):
         """Receive once; False when the connection is lost."""
         raise NotImplementedError
 
-    def flush(self, link: Link, *, may_wait: bool = True) -> None:
+    def flush(self, link: Link) -> None:
         """Send what waits; a connection that breaks on it is lost here."""
         try:
-            link.flush(may_wait=may_wait)
+            link.flush()
         except ConnectionLost as error:
             self.lose(link, error)
 
@@ -178,7 +178,8 @@ class Connecting(Answering):
         """Take note that a connection is lost: fail what is pending. Idempotent; does not block."""
         if isinstance(error, RemoteProtocolError):
             self._complain(link, error)
-        settled = []
+        settled: list[tuple[Waiter | CallFuture, WampyError]] = []
+        failure: WampyError
         with self._lock:
             if not link.is_alive:
                 return
@@ -186,7 +187,7 @@ class Connecting(Answering):
             was_joined, link.is_joined = link.is_joined, False
             link.error = error
             is_over = self._closing.is_set()
-            kind = SessionClosed if isinstance(error, SessionClosed) else ConnectionLost
+            text = "the session has ended" if is_over else str(error)
             waiting = list(link.pending.values())
             link.pending.clear()
             link.invocations.clear()
@@ -195,8 +196,9 @@ class Connecting(Answering):
             if link.welcome is not None and not link.welcome.is_done:
                 link.welcome.settle(None, error)
             for pending in waiting:
-                failure = kind(str(error))
-                failure.__cause__ = error if kind is not type(error) else error.__cause__
+                # One for each: a traceback grows on an exception wherever it is raised.
+                failure = SessionClosed(text) if is_over else ConnectionLost(text)
+                failure.__cause__ = error.__cause__ if type(error) is ConnectionLost else error
                 if pending.settle(None, failure):
                     settled.append((pending, failure))
             for handle in (*self.registrations, *self.subscriptions):
@@ -219,7 +221,7 @@ class Connecting(Answering):
                 link.post_locked(
                     Abort(details={"message": str(error)}, reason="wamp.error.protocol_violation")
                 )
-            link.flush(may_wait=False)
+            link.flush()
 
     def _come_back(self, lost: Link) -> Link | None:
         """Reconnect and join, until it works or the Session ends. The caller has the turn."""

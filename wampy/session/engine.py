@@ -136,7 +136,7 @@ class Engine(Connecting):
             message = link.protocol.give_up(request_id)
             if message is not None:
                 link.post_locked(message)
-        self.flush(link, may_wait=False)
+        self.flush(link)
 
     def expire(self, future: CallFuture) -> None:
         """Finish a future whose deadline has passed."""
@@ -208,7 +208,7 @@ class Engine(Connecting):
             if now >= link.tick_at or link.abandoned:
                 self._tick(link, now)
         except WampyError as error:
-            self.lose(link, error)
+            self.lose(link, link.fault or error)
         except Exception as error:  # the reading thread: a bug here must not end in silence
             logger.exception("reading from %s failed", self.url)
             self.lose(link, ConnectionLost(f"connection to {self.url} given up: {error!r}"))
@@ -231,7 +231,7 @@ class Engine(Connecting):
                         batch.refuse(f"connection to {self.url} lost: {reason}")
         batch.finish()
         if link.outbox:
-            self.flush(link, may_wait=False)
+            self.flush(link)
         if batch.error is not None:
             raise batch.error
 
@@ -248,7 +248,7 @@ class Engine(Connecting):
             self.give_up(link, link.abandoned.popleft())
         for future in expired:
             self.expire(future)
-        self.flush(link, may_wait=False)
+        self.flush(link)
 
     # ------------------------------------------------------------------ the Session's threads
 

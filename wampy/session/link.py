@@ -76,6 +76,9 @@ class Link:
         # Two counts, for they are written under two locks.
         self._posted_bytes = 0
         self._sent_bytes = 0
+        self._has_sender = False  # written under _send_lock
+        #: What the sending thread met.
+        self.fault: WampyError | None = None
         self._ping_interval_s = ping_interval_s
         self._ping_timeout_s = ping_timeout_s
         self._is_asking = False
@@ -123,30 +126,29 @@ class Link:
         self.outbox.append(frame)
         self._posted_bytes += len(frame)
 
-    def flush(self, *, may_wait: bool = True) -> None:
-        """Send what is in the outbox, unless another thread does so at the moment.
+    def flush(self) -> None:
+        """Send what is in the outbox, unless another thread does so. Does not block.
 
-        Args:
-            may_wait: False leaves what cannot be sent at once to a thread of its own.
+        What the socket does not take at once is left to a thread of its own.
 
         Raises:
-            ConnectionLost: the Router is gone, or takes nothing any more.
+            ConnectionLost: the Router is gone.
         """
         outbox = self.outbox
-        while outbox and self._send_lock.acquire(blocking=False):
+        while outbox and not self._has_sender and self._send_lock.acquire(blocking=False):
             try:
-                while outbox:
+                while outbox and not self._has_sender:
                     data = outbox.popleft()
                     if outbox:
                         data = self._join(data)
-                    sent = self.transport.send(data, STALL_S if may_wait else 0.0)
+                    sent = self.transport.send(data, 0.0)
                     self._sent_bytes += sent
                     if sent < len(data):
                         outbox.appendleft(data[sent:])
+                        self._has_sender = True
                         threading.Thread(
-                            target=self._flush_rest, name="wampy sender", daemon=True
+                            target=self._send_rest, name="wampy sender", daemon=True
                         ).start()
-                        return
             finally:
                 self._send_lock.release()
 
@@ -158,15 +160,20 @@ class Link:
             size += len(pieces[-1])
         return b"".join(pieces)
 
-    def _flush_rest(self) -> None:
+    def _send_rest(self) -> None:
+        """Send until nothing waits: the socket is slower than we are."""
         try:
             with self._send_lock:
                 while self.outbox:
                     data = self._join(self.outbox.popleft())
                     self.transport.send(data, STALL_S)
                     self._sent_bytes += len(data)
-        except ConnectionLost:
-            # The reading thread finds the same; it is woken by this.
+                self._has_sender = False
+            # What came after the last look, and before the line above.
+            self.flush()
+        except ConnectionLost as error:
+            # The reading thread is woken by this, and says why.
+            self.fault = error
             self.transport.abort()
 
     def throttle(self, deadline: float) -> bool:
@@ -175,7 +182,6 @@ class Link:
             if not self._send_lock.acquire(timeout=max(0.0, deadline - time.monotonic())):
                 return False
             self._send_lock.release()
-            self.flush()
         return True
 
     # ------------------------------------------------------------------ is it alive

@@ -65,11 +65,13 @@ def connect_websocket(
         ) from error
     except websocket.WebSocketException as error:
         sock.close()
-        reason = (
-            "no answer in time"
-            if isinstance(error, websocket.WebSocketTimeoutException)
-            else f"it does not speak WebSocket there: {error}"
-        )
+        if isinstance(error, websocket.WebSocketTimeoutException):
+            reason = "no answer in time"
+        elif isinstance(error, websocket.WebSocketConnectionClosedException):
+            # So does Crossbar for a path that it does not know.
+            reason = "it hung up; is the path right, and does it speak WebSocket there?"
+        else:
+            reason = f"it does not speak WebSocket there: {error}"
         raise ConnectFailed(address.url, reason) from error
     except OSError as error:
         sock.close()

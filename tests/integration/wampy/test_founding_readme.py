@@ -19,7 +19,6 @@ ROOT = Path(__file__).resolve().parents[3]
 PORT = 8080
 
 
-
 class Shell:
     """An interactive Python, as a person at a terminal has it."""
 

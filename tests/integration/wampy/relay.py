@@ -1,0 +1,106 @@
+"""A relay between clients and a Router, that breaks as connections break."""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import socket
+import ssl
+import threading
+from pathlib import Path
+
+CERTIFICATE = Path(__file__).with_name("certificates") / "localhost.pem"
+KEY = CERTIFICATE.with_suffix(".key")
+
+
+class Relay:
+    """Listens on a port of its own and passes bytes on, both ways, as long as it is told to.
+
+    Args:
+        port: of the Router, on this machine.
+        is_tls: whether clients speak TLS with the relay.
+    """
+
+    def __init__(self, port: int, *, is_tls: bool = False) -> None:
+        self._target = port
+        self._context = None
+        if is_tls:
+            self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            self._context.load_cert_chain(CERTIFICATE, KEY)
+        self._lock = threading.Lock()  # guards _pairs
+        self._pairs: list[tuple[socket.socket, socket.socket]] = []
+        self._passing = threading.Event()
+        self._passing.set()
+        self._accepting = threading.Event()
+        self._accepting.set()
+        self._is_closed = False
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self.accepted = 0
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        while not self._is_closed:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            if not self._accepting.is_set():
+                client.close()
+                continue
+            self.accepted += 1
+            threading.Thread(target=self._pass_on, args=(client,), daemon=True).start()
+
+    def _pass_on(self, client: socket.socket) -> None:
+        try:
+            if self._context is not None:
+                client = self._context.wrap_socket(client, server_side=True)
+            router = socket.create_connection(("127.0.0.1", self._target))
+        except OSError:
+            client.close()
+            return
+        with self._lock:
+            self._pairs.append((client, router))
+        with contextlib.suppress(OSError, ValueError), client, router:
+            while True:
+                ready, _, _ = select.select([client, router], [], [], 0.1)
+                self._passing.wait()
+                for source in ready:
+                    data = source.recv(65536)
+                    if not data:
+                        return
+                    (router if source is client else client).sendall(data)
+
+    def cut(self) -> None:
+        """End all connections."""
+        with self._lock:
+            pairs, self._pairs = self._pairs, []
+        for pair in pairs:
+            for sock in pair:
+                with contextlib.suppress(OSError):
+                    socket.socket.shutdown(sock, socket.SHUT_RDWR)
+
+    def refuse(self) -> None:
+        """Hang up on whoever connects, from now on."""
+        self._accepting.clear()
+
+    def accept(self) -> None:
+        """Take connections again."""
+        self._accepting.set()
+
+    def freeze(self) -> None:
+        """Pass nothing on, and say nothing: half-open connections."""
+        self._passing.clear()
+
+    def thaw(self) -> None:
+        """Pass on again."""
+        self._passing.set()
+
+    def close(self) -> None:
+        """End everything."""
+        self._is_closed = True
+        self._passing.set()
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self.cut()
