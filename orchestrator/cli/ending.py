@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import select
+import signal
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,7 +17,7 @@ def watched_end(snapshot: dict[str, Any]) -> Iterator[StackEnd]:
     Args:
         snapshot: of the running stack, with the supervisor's ``pid``.
     """
-    fds = []
+    fds: list[int] = []
     for pid in (snapshot["pid"], _parent_of(snapshot["pid"])):
         with contextlib.suppress(OSError):
             if pid > 1:
@@ -33,6 +34,12 @@ class StackEnd:
 
     def __init__(self, fds: list[int]) -> None:
         self._fds = fds
+
+    def kill(self) -> None:
+        """End the supervisor as it is; its guard then ends all that is left, and itself."""
+        with contextlib.suppress(OSError):
+            for fd in self._fds[:1]:
+                signal.pidfd_send_signal(fd, signal.SIGKILL)
 
     def wait(self, timeout_s: float) -> bool:
         """Wait until both have ended; False when that takes longer than ``timeout_s`` each."""

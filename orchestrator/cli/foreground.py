@@ -19,7 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.cli.ending import watched_end
+from orchestrator.cli.ending import StackEnd, watched_end
 from orchestrator.cli.exits import CommandError, ExitCode
 from orchestrator.cli.following import LineStyle, LogLines
 from orchestrator.cli.output import is_coloured
@@ -99,10 +99,11 @@ class Foreground:
                     self._stop()
                 else:
                     self._ask("up", self._bring_up)
-                has_ended = self._follow()
-                if has_ended and not end.wait(_LAST_PROCESSES_S):
-                    pid = self._snapshot["pid"]
-                    raise CommandError(f"the supervisor (pid {pid}) has not ended")
+                if self._follow(end):
+                    if not end.wait(_LAST_PROCESSES_S):
+                        pid = self._snapshot["pid"]
+                        raise CommandError(f"the supervisor (pid {pid}) has not ended")
+                    self._over()
         finally:
             self._printer.finish(_LAST_LINES_S)
         return self._code
@@ -155,7 +156,7 @@ class Foreground:
                 client: ControlClient = content
                 return client
 
-    def _follow(self) -> bool:
+    def _follow(self, end: StackEnd) -> bool:
         """Handle what happens until the end; gives whether the stack has ended."""
         while True:
             kind, content = self._inbox.get()
@@ -172,8 +173,10 @@ class Foreground:
                     return False
             elif kind == "events":
                 # The stream ends with the stack, or broke with it.
-                self._over()
                 return True
+            elif kind == "kill" and isinstance(content, TimeoutError):
+                # A supervisor that does not do even that is ended from outside.
+                end.kill()
             elif isinstance(content, BaseException) and not _is_end(content):
                 raise content
 
@@ -247,6 +250,10 @@ class Foreground:
         state = event.get("new")
         if state == "FATAL":
             self._has_fatal = True
+        if self._wishes.is_detached and state is not None:
+            # Where there are no logs to be seen, somebody who waits sees this at least.
+            how = "ready" if event.get("ready") else state
+            self._printer.say(f"wampy: {event.get('instance')} {how}")
         is_exit = state in ("EXITED", "FATAL", "BACKOFF") and event.get("instance") != "router"
         if not (is_exit and self._wishes.is_aborting_on_exit) or self._stopping is not None:
             return

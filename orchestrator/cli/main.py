@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -106,7 +107,7 @@ def run(arguments: Sequence[str]) -> int:
     except (KeyboardInterrupt, click.Abort):
         return ExitCode.INTERRUPTED
     except SystemExit:
-        if isinstance(sys.stdout, click.utils.PacifyFlushWrapper):
+        if type(sys.stdout).__name__ == "PacifyFlushWrapper":
             # A broken pipe: who read our output has had enough, such as `head`.
             return ExitCode.DONE
         raise
@@ -127,10 +128,8 @@ def _failed(error: Exception, is_debugging: bool) -> int:
         _say(f"wampy: unexpected {text}" + ("" if is_debugging else "\nRun it with --debug."))
         return ExitCode.FAILED
     code, text = outcome
-    from orchestrator.errors import ManifestError
-
     # A fault of the manifest begins with its own file and line.
-    _say(text if isinstance(error, ManifestError) or not text else f"wampy: {text}")
+    _say(text if re.match(r"[^\n ]+\.toml(:\d+)?: ", text) else f"wampy: {text}")
     return code
 
 

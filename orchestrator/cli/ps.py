@@ -88,11 +88,12 @@ def _row(row: dict[str, Any]) -> list[str]:
 
 
 def exit_text(last: dict[str, Any] | None) -> str:
-    """Give ``code 1 (crashed)`` and the like for the ``exit`` of an Instance."""
+    """Give the cause, or code or signal, of the ``exit`` of an Instance."""
     if last is None:
         return "-"
-    text = f"code {last['code']}" if last.get("signal") is None else _signal_text(last["signal"])
-    return f"{text} ({last['cause']})" if last.get("cause") else text
+    if last.get("cause"):
+        return _one_line(str(last["cause"]))
+    return f"code {last['code']}" if last.get("signal") is None else _signal_text(last["signal"])
 
 
 def _signal_text(signal: Any) -> str:

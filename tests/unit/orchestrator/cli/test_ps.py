@@ -58,7 +58,7 @@ def test_an_instance_that_is_down_has_dashes_and_its_reason():
         "exit": gone,
     }
     row = " ".join(rows(down)[2])
-    assert row == "search:0 FATAL no - - 0 - 2 17 - SIGKILL (killed) cannot start"
+    assert row == "search:0 FATAL no - - 0 - 2 17 - killed cannot start"
 
 
 def test_a_saturated_instance_says_so():
@@ -68,4 +68,5 @@ def test_a_saturated_instance_says_so():
 def test_exits():
     assert exit_text(None) == "-"
     assert exit_text({"code": 1, "signal": None, "cause": None, "at": 1.0}) == "code 1"
-    assert exit_text({"code": None, "signal": 200, "cause": "x", "at": 1}) == "signal 200 (x)"
+    assert exit_text({"code": None, "signal": 200, "cause": None, "at": 1}) == "signal 200"
+    assert exit_text({"code": None, "signal": 9, "cause": None, "at": 1}) == "SIGKILL"
