@@ -106,8 +106,8 @@ def run(arguments: Sequence[str]) -> int:
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
         return ExitCode.INTERRUPTED
-    except SystemExit:
-        if type(sys.stdout).__name__ == "PacifyFlushWrapper":
+    except SystemExit as ended:
+        if isinstance(ended.__context__, BrokenPipeError):
             # A broken pipe: who read our output has had enough, such as `head`.
             return ExitCode.DONE
         raise
