@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 RUNTIME_ERROR = "wamp.error.runtime_error"
+_TEXT_CHARACTERS = 500
 
 
 class Answering:
@@ -94,8 +95,10 @@ class Answering:
                 return
             try:
                 link.post_error_locked(request_id, uri, args, kwargs)
-            except WampyError:
-                text = f"{args[0]!r:.500}" if args else ""
-                link.post_error_locked(request_id, uri, [text], {})
+            except WampyError as error:
+                # Something in it cannot be sent: then at least its text, and why not more.
+                text = f"{uri}: {', '.join(map(repr, args))}"
+                text = f"{text[:_TEXT_CHARACTERS]} (cannot be sent as it is: {error})"
+                link.post_error_locked(request_id, RUNTIME_ERROR, [text], {})
         if not job.is_inline:
             self.flush(link)
