@@ -106,9 +106,10 @@ def run(arguments: Sequence[str]) -> int:
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
         return ExitCode.INTERRUPTED
-    except SystemExit as ended:
-        if isinstance(ended.__context__, BrokenPipeError):
-            # A broken pipe: who read our output has had enough, such as `head`.
+    except SystemExit:
+        if "PacifyFlushWrapper" in type(sys.stdout).__name__:
+            # What click leaves behind of a broken pipe, under one of two names. Who read our output
+            # has had enough, such as `head`.
             return ExitCode.DONE
         raise
     except Exception as error:  # everything ends as an exit code and a line on stderr
