@@ -70,6 +70,10 @@ class ConnectFailed(TransportError):
         self.url = url
         self.reason = reason
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Survive pickling: the constructor wants more than ``args``."""
+        return type(self), (self.url, self.reason)
+
 
 class ConnectionLost(TransportError):
     """A connection that had come about ended; whether the request was carried out is unknown."""
@@ -95,6 +99,10 @@ class JoinRejected(SessionError):
         self.uri = uri
         self.message = message
         self.details = dict(details or {})
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Survive pickling: the constructor wants more than ``args``."""
+        return type(self), (self.uri, self.message, self.details)
 
 
 class NoSuchRealm(JoinRejected):

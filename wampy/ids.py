@@ -5,11 +5,13 @@ Spec: Basic Profile, "IDs".
 
 from __future__ import annotations
 
+from typing import TypeGuard
+
 #: The largest ID; also the largest integer that a double holds exactly.
 MAX_ID = 1 << 53
 
 
-def is_id(value: object) -> bool:
+def is_id(value: object) -> TypeGuard[int]:
     """Whether this is an ID: an integer (no bool) from 1 to 2**53."""
     return type(value) is int and 1 <= value <= MAX_ID
 

@@ -3,10 +3,19 @@
 Rules:
 
 - any bytes give a message or a RemoteProtocolError, never another exception;
-- what cannot be put on the wire gives a SerializationError that names its type and its place;
-- JSON has no binary: a string that begins with NUL is Base64 of bytes, both ways.
-  Spec: Basic Profile, "Serializations", "Binary conversion of JSON Strings". A text that itself
-  begins with NUL is therefore refused in JSON: it would arrive as bytes.
+- WAMP has strings, integers, booleans, floats, null, bytes, lists and dictionaries with strings as
+  keys. Both serializers send these and nothing else, or it would depend on what the Router takes
+  whether a program works; some Routers end the Session for a key that is an integer. Anything else
+  is a SerializationError that names its type and its place;
+- three values fit one serializer only: JSON has no NaN and no infinity, and MessagePack no integers
+  beyond 64 bits; the third is a text that begins with NUL, which JSON has for bytes, as Base64.
+  Spec: Basic Profile, "Serializations", "Binary conversion of JSON Strings";
+- what a Router passes on from others is taken as far as it makes sense, since a refusal ends the
+  Session: NaN in JSON; MessagePack's timestamps (``datetime``) and its other extension types
+  (``msgspec.msgpack.Ext``);
+- lists and dictionaries are nested MAX_DEPTH deep at most, both ways;
+- msgspec makes the message straight from the bytes. What it does not take goes the long way, which
+  says what is wrong, or takes it after all.
 """
 
 from __future__ import annotations
@@ -16,15 +25,26 @@ import binascii
 import json
 import math
 from collections.abc import Mapping
-from typing import Any, NoReturn, Protocol
+from typing import Any, Protocol
 
 import msgspec
 
 from wampy.errors import RemoteProtocolError, SerializationError
-from wampy.messages import Message, parse_message
+from wampy.messages import LAST_DICTIONARY, WIRE_TYPE, Message, parse_message
 
-#: How deep lists and dictionaries may be nested; deeper ones end Python's own stack.
+#: How deep lists and dictionaries may be nested, the message's own list not counted: ``repr`` and
+#: whatever else walks through them would end Python's stack at about 1,000.
 MAX_DEPTH = 200
+
+#: What most values are; exactly these, for a subclass may be anything.
+_SCALARS = frozenset((str, int, float, bool, type(None), bytes))
+_CONTAINERS = frozenset((dict, list, tuple))
+#: A list longer than this is first looked at in C.
+_LONG = 16
+
+#: What a decoder may raise; a map's key that cannot be hashed gives a TypeError.
+_DECODE_ERRORS = (msgspec.MsgspecError, ValueError, TypeError, OverflowError)
+_ENCODE_ERRORS = (TypeError, ValueError, OverflowError, BufferError, RecursionError)
 
 
 class Serializer(Protocol):
@@ -60,7 +80,7 @@ class Serializer(Protocol):
 
 
 class JsonSerializer:
-    """JSON, by the standard library: it alone lets bytes be spelt as WAMP wants them."""
+    """JSON; encoded by the standard library, which lets bytes be spelt as WAMP wants them."""
 
     name = "json"
     is_binary = False
@@ -71,26 +91,39 @@ class JsonSerializer:
         self._encoder = json.JSONEncoder(
             ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_json_default
         )
-        self._decoder = json.JSONDecoder(parse_constant=_no_constant)
+        self._fast_decoder: Any = msgspec.json.Decoder(WIRE_TYPE)
+        self._decoder = json.JSONDecoder()
 
     def encode(self, message: Message) -> bytes:
         """See ``Serializer.encode``."""
         fields = message.construct()
+        if not _is_plain(fields, 0):
+            _refuse_culprit(message)
         try:
             text = self._encoder.encode(fields)
             if "\\u0000" in text:
-                _refuse_nul(fields)
+                _refuse_culprit(message, is_json=True)
             return text.encode()
-        except (TypeError, ValueError, RecursionError) as error:
-            _explain(message, error)
+        except _ENCODE_ERRORS as error:
+            _refuse_culprit(message, is_json=True, cause=error)
+            raise SerializationError(f"{message.name}: {error}") from error
 
     def decode(self, received: bytes) -> Message:
         """See ``Serializer.decode``."""
+        if b"\\u0000" not in received:
+            try:
+                message: Message = self._fast_decoder.decode(received)
+                if _is_sound(message, len(received)):
+                    return message
+            except (*_DECODE_ERRORS, RecursionError):
+                # The long way says why, or takes it after all.
+                pass
         try:
             text = received.decode("utf-8")
             fields = self._decoder.decode(text)
-            if "\\u0000" in text:
-                fields = _to_bytes(fields)
+            _check_depth(fields)
+            if "\\u" in text:
+                fields = _unescaped(fields)
         except UnicodeDecodeError as error:
             raise RemoteProtocolError(f"not UTF-8: {error.reason}") from error
         except RecursionError as error:
@@ -109,117 +142,202 @@ class MsgpackSerializer:
     rawsocket_id = 2
 
     def __init__(self) -> None:
-        self._encoder = msgspec.msgpack.Encoder(enc_hook=_no_such_type)
-        self._decoder = msgspec.msgpack.Decoder(ext_hook=_no_extension)
+        self._encoder = msgspec.msgpack.Encoder(enc_hook=_plain)
+        self._fast_decoder: Any = msgspec.msgpack.Decoder(WIRE_TYPE)
+        self._decoder = msgspec.msgpack.Decoder()
 
     def encode(self, message: Message) -> bytes:
         """See ``Serializer.encode``."""
+        fields = message.construct()
+        if not _is_plain(fields, 0):
+            _refuse_culprit(message)
         try:
-            return self._encoder.encode(message.construct())
-        except (TypeError, ValueError, OverflowError, RecursionError) as error:
-            _explain(message, error)
+            return self._encoder.encode(fields)
+        except _ENCODE_ERRORS as error:
+            _refuse_culprit(message, cause=error)
+            raise SerializationError(f"{message.name}: {error}") from error
 
     def decode(self, received: bytes) -> Message:
         """See ``Serializer.decode``."""
         try:
+            message: Message = self._fast_decoder.decode(received)
+            if _is_sound(message, len(received)):
+                return message
+        except (*_DECODE_ERRORS, RecursionError):
+            # The long way says why, or takes it after all.
+            pass
+        try:
             fields = self._decoder.decode(received)
+            _check_depth(fields)
         except RecursionError as error:
             raise RemoteProtocolError("MessagePack is nested too deeply") from error
-        except (msgspec.DecodeError, ValueError, TypeError) as error:
-            # TypeError: a map with a key that Python cannot hash.
+        except _DECODE_ERRORS as error:
             raise RemoteProtocolError(f"not MessagePack: {error}") from error
         return parse_message(fields)
 
 
-def _json_default(value: Any) -> str:
+def _plain(value: Any) -> Any:
+    """Give the plain value that a subclass of it, or any mapping, stands for."""
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, int):
+        return int.__int__(value)
+    if isinstance(value, float):
+        return float.__float__(value)
+    if isinstance(value, bytes):
+        return b"".join((value,))
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"a {type(value).__qualname__} cannot be put on the wire")
+
+
+def _json_default(value: Any) -> Any:
     if isinstance(value, (bytes, bytearray, memoryview)):
         return "\0" + base64.b64encode(value).decode()
-    raise TypeError(f"a {type(value).__qualname__} cannot be put on the wire")
+    return _plain(value)
 
 
-def _no_such_type(value: Any) -> NoReturn:
-    raise TypeError(f"a {type(value).__qualname__} cannot be put on the wire")
+# ---------------------------------------------------------------------- what came
 
 
-def _no_extension(code: int, content: memoryview) -> NoReturn:
-    raise ValueError(f"extension type {code} means nothing in WAMP")
+def _is_sound(message: Message, size: int) -> bool:
+    """Whether a message that msgspec made keeps the rules that msgspec does not know."""
+    last = LAST_DICTIONARY.get(type(message))
+    if last is not None and getattr(message, last) is None:
+        return False
+    # Each level takes a byte at least.
+    return size <= MAX_DEPTH or all(
+        _is_shallow(getattr(message, name), 1) for name in message.__struct_fields__
+    )
 
 
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON")
+def _check_depth(fields: Any) -> None:
+    if not _is_shallow(fields, 0):
+        raise RemoteProtocolError(f"lists and dictionaries are nested more than {MAX_DEPTH} deep")
 
 
-def _to_bytes(value: Any) -> Any:
-    """Turn every string that begins with NUL into the bytes that it stands for."""
+def _is_shallow(value: Any, depth: int) -> bool:
+    """Whether nothing in it is nested too deeply; a list as key is, since nobody wants it."""
+    kind = type(value)
+    if kind is dict:
+        if tuple in map(type, value):
+            return False
+        value = value.values()
+    elif kind is not list and kind is not tuple:
+        return True
+    if depth > MAX_DEPTH:
+        return False
+    if not _SCALARS.issuperset(map(type, value)):
+        for item in value:
+            if item and type(item) in _CONTAINERS and not _is_shallow(item, depth + 1):
+                return False
+    return True
+
+
+def _unescaped(value: Any) -> Any:
+    r"""Mind what ``\u`` can spell: bytes after NUL, and texts that are none."""
     if isinstance(value, str):
-        if not value.startswith("\0"):
-            return value
-        try:
-            return base64.b64decode(value[1:], validate=True)
-        except (binascii.Error, ValueError) as error:
-            raise ValueError("a string that begins with NUL is not Base64") from error
+        if value.startswith("\0"):
+            try:
+                return base64.b64decode(value[1:], validate=True)
+            except (binascii.Error, ValueError) as error:
+                raise ValueError("a string that begins with NUL is not Base64") from error
+        _refuse_surrogates(value)
+        return value
     if isinstance(value, list):
-        return [_to_bytes(item) for item in value]
+        return [_unescaped(item) for item in value]
     if isinstance(value, dict):
-        return {key: _to_bytes(item) for key, item in value.items()}
+        for key in value:
+            _refuse_surrogates(key)
+        return {key: _unescaped(item) for key, item in value.items()}
     return value
 
 
-def _refuse_nul(value: Any) -> None:
-    """Refuse texts that begin with NUL: the other side would take them for bytes."""
-    if isinstance(value, str) and value.startswith("\0"):
-        raise ValueError("a text that begins with NUL means bytes in JSON")
-    if isinstance(value, (list, tuple)):
-        for item in value:
-            _refuse_nul(item)
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            _refuse_nul(item)
+def _refuse_surrogates(text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError("a lone surrogate is no character") from error
 
 
-def _explain(message: Message, error: Exception) -> NoReturn:
-    """Say which value of a message it was, and where it stands."""
-    for what in ("args", "kwargs", "options", "details", "extra"):
-        found = _culprit(getattr(message, what, None), what, 0)
-        if found is not None:
-            raise SerializationError(f"{message.name}: {found}") from error
-    raise SerializationError(f"{message.name}: {error}") from error
+# ---------------------------------------------------------------------- what is to be sent
 
 
-def _culprit(value: Any, place: str, depth: int) -> str | None:
-    """Find the first value that no serializer takes."""
+def _is_plain(value: Any, depth: int) -> bool:
+    """Whether a list or dictionary holds nothing that needs a second look."""
     if depth > MAX_DEPTH:
-        return f"{place[:40]}… is nested too deeply, or contains itself"
-    if value is None or isinstance(value, (bool, bytes, bytearray, memoryview)):
-        return None
+        return False
+    if type(value) is dict:
+        for key in value:
+            if type(key) is not str:
+                return False
+        value = value.values()
+    if len(value) > _LONG and _SCALARS.issuperset(map(type, value)):
+        return True
+    for item in value:
+        kind = type(item)
+        if kind not in _SCALARS and (
+            kind not in _CONTAINERS or (item and not _is_plain(item, depth + 1))
+        ):
+            return False
+    return True
+
+
+def _refuse_culprit(
+    message: Message, *, is_json: bool = False, cause: Exception | None = None
+) -> None:
+    """Raise a SerializationError for the first value that cannot be sent, if there is one."""
+    for what in message.__struct_fields__:
+        if what == "signature":
+            continue
+        found = _culprit(getattr(message, what), what, 0, is_json)
+        if found is not None:
+            raise SerializationError(f"{message.name}: {found}") from cause
+
+
+def _culprit(value: Any, place: str, depth: int, is_json: bool) -> str | None:
+    """Say what is wrong with the first value that cannot be sent, and where it stands."""
+    if isinstance(value, Mapping):
+        items = list(value.items())
+        for key, _ in items:
+            if not isinstance(key, str):
+                return f"{place} has a key that is a {type(key).__qualname__}, not a string"
+            found = _scalar_culprit(key, f"a key of {place}", is_json=False)
+            if found is not None:
+                return found
+    elif isinstance(value, (list, tuple)):
+        items = list(enumerate(value))
+    else:
+        return _scalar_culprit(value, place, is_json)
+    if depth >= MAX_DEPTH and items:
+        return f"{place[:40]}… is nested more than {MAX_DEPTH} deep, or contains itself"
+    for key, item in items:
+        found = _culprit(item, f"{place}[{key!r:.40}]", depth + 1, is_json)
+        if found is not None:
+            return found
+    return None
+
+
+def _scalar_culprit(value: Any, place: str, is_json: bool) -> str | None:
     if isinstance(value, str):
-        if value.startswith("\0"):
+        if is_json and value.startswith("\0"):
             return f"{place} is a text that begins with NUL, which means bytes in JSON"
         try:
             value.encode()
         except UnicodeEncodeError:
             return f"{place} is a text with a lone surrogate"
-        return None
-    if isinstance(value, int):
-        in_range = -(1 << 63) <= value < (1 << 64)
-        return None if in_range else f"{place} is an integer beyond 64 bits"
-    if isinstance(value, float):
-        return None if math.isfinite(value) else f"{place} is {value}, which JSON does not know"
-    if isinstance(value, Mapping):
-        for key, item in value.items():
-            if not isinstance(key, str):
-                return f"{place} has a key that is a {type(key).__qualname__}, not a string"
-            found = _culprit(item, f"{place}[{key!r}]", depth + 1)
-            if found is not None:
-                return found
-        return None
-    if isinstance(value, (list, tuple)):
-        for index, item in enumerate(value):
-            found = _culprit(item, f"{place}[{index}]", depth + 1)
-            if found is not None:
-                return found
-        return None
-    return f"{place} is a {type(value).__qualname__}, which cannot be put on the wire"
+    elif isinstance(value, int):
+        if not is_json and not -(1 << 63) <= value < (1 << 64):
+            return f"{place} is an integer beyond 64 bits"
+    elif isinstance(value, float):
+        if is_json and not math.isfinite(value):
+            return f"{place} is {value}, which JSON does not know"
+    elif isinstance(value, memoryview):
+        if not value.c_contiguous:
+            return f"{place} is a memoryview that is not contiguous"
+    elif value is not None and not isinstance(value, (bytes, bytearray)):
+        return f"{place} is a {type(value).__qualname__}, which cannot be put on the wire"
+    return None
 
 
 JSON: Serializer = JsonSerializer()

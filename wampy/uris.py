@@ -31,7 +31,6 @@ def is_pattern(text: object, match: str) -> bool:
     return isinstance(text, str) and _WILDCARD.fullmatch(text) is not None
 
 
-@lru_cache(maxsize=4096)
 def check_uri(uri: str, match: str = "exact") -> str:
     """Give ``uri`` back if it may be sent.
 
@@ -42,11 +41,22 @@ def check_uri(uri: str, match: str = "exact") -> str:
     Raises:
         LocalProtocolError: it is no URI, or ``match`` is none of the three.
     """
+    if type(uri) is not str and not isinstance(uri, str):
+        raise LocalProtocolError(f"a {type(uri).__name__} is not a URI")
+    fault = _fault(uri, match)
+    if fault is not None:
+        raise LocalProtocolError(fault)
+    return uri
+
+
+@lru_cache(maxsize=4096)
+def _fault(uri: str, match: str) -> str | None:
+    """Say why it may not be sent; None when it may."""
     if match not in MATCHES:
-        raise LocalProtocolError(f"match is {match!r}; expected one of {', '.join(MATCHES)}")
+        return f"match is {match!r}; expected one of {', '.join(MATCHES)}"
     if not is_pattern(uri, match):
-        raise LocalProtocolError(
+        return (
             f"{uri!r} is not a URI: it is made of parts joined by dots, "
             "without white space, '#' or empty parts"
         )
-    return uri
+    return None

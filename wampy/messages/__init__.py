@@ -5,7 +5,7 @@ One class a message, each in a module of its own: ``wampy.messages.call.Call``.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Union
 
 from wampy.errors import RemoteProtocolError
 from wampy.messages.abort import Abort
@@ -65,6 +65,24 @@ MESSAGES: dict[int, type[Message]] = {
     )
 }
 
+#: What msgspec decodes bytes to: the message with the code that the list begins with.
+WIRE_TYPE: Any = Union[tuple(MESSAGES.values())]  # noqa: UP007 - there is no other way to build it
+
+#: The dictionary that no other required element follows. msgspec knows it by its default, which is
+#: for programs, and so takes a list without it: whoever decodes to WIRE_TYPE has to look.
+LAST_DICTIONARY: dict[type[Message], str] = {
+    Hello: "details",
+    Welcome: "details",
+    Challenge: "extra",
+    Authenticate: "extra",
+    Event: "details",
+    Cancel: "options",
+    Result: "details",
+    Invocation: "details",
+    Interrupt: "options",
+    Yield: "options",
+}
+
 _PARSERS: dict[int, Parser] = {code: message.parse for code, message in MESSAGES.items()}
 
 
@@ -79,12 +97,16 @@ def parse_message(fields: Any) -> Message:
     code = fields[0]
     parser = _PARSERS.get(code) if type(code) is int else None
     if parser is None:
-        raise RemoteProtocolError(f"{code!r:.40} is not the code of a message")
+        # Not its repr where it is no small integer: that could be endless, or raise.
+        shown = code if type(code) is int and 0 <= code < 1 << 64 else f"a {type(code).__name__}"
+        raise RemoteProtocolError(f"{shown} is not the code of a message")
     return parser(fields)
 
 
 __all__ = [
+    "LAST_DICTIONARY",
     "MESSAGES",
+    "WIRE_TYPE",
     "Abort",
     "Authenticate",
     "Call",

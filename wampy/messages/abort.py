@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
-from wampy.messages.base import Fields, Message
+from wampy.messages.base import Details, Fields, Message
 
 
-class Abort(Message, frozen=True, kw_only=True):
+class Abort(Message, frozen=True, kw_only=True, tag=3):
     """Refuse or end a Session without a farewell.
 
     Wire: [ABORT, Details|dict, Reason|uri]
@@ -19,7 +19,7 @@ class Abort(Message, frozen=True, kw_only=True):
     WAMP_CODE: ClassVar[int] = 3
     name: ClassVar[str] = "ABORT"
 
-    details: Mapping[str, Any] | None = None
+    details: Details = None
     reason: str
 
     def construct(self) -> list[Any]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
-from wampy.messages.base import Fields, Message
+from wampy.messages.base import Details, Fields, Message
 
 
-class Authenticate(Message, frozen=True, kw_only=True):
-    """Answer a CHALLENGE; ``repr`` never shows the signature.
+class Authenticate(Message, frozen=True, kw_only=True, tag=5):
+    """Answer a CHALLENGE; ``repr`` never shows the signature, which may be a ticket.
 
     Wire: [AUTHENTICATE, Signature|string, Extra|dict]
     From: client to Router; answered by WELCOME or ABORT.
@@ -20,7 +20,7 @@ class Authenticate(Message, frozen=True, kw_only=True):
     name: ClassVar[str] = "AUTHENTICATE"
 
     signature: str
-    extra: Mapping[str, Any] | None = None
+    extra: Details = None
 
     def construct(self) -> list[Any]:
         """See ``Message.construct``."""
@@ -37,3 +37,7 @@ class Authenticate(Message, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         return "Authenticate(signature=…)"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        """Hide it from ``rich`` as well, which does not ask ``repr``."""
+        return [("signature", "…")]

@@ -6,21 +6,47 @@ Rules:
 - ``construct()`` gives the list that goes on the wire, without trailing empty Arguments and
   ArgumentsKw;
 - parsing turns any list into a message or a RemoteProtocolError, never another exception. Unknown
-  keys in Options and Details, and surplus elements at the end, are ignored, as the spec asks.
+  keys in Options and Details, and surplus elements at the end, are ignored, as the spec asks;
+- the annotations say for msgspec what an element may be on the wire, and for type checkers what a
+  program may give: serializers let msgspec make messages straight from bytes, and ``parse`` says
+  what is wrong where it cannot. Both take and refuse the same, a property test holds them to it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 import msgspec
 
-from wampy.errors import RemoteProtocolError
+from wampy.errors import RemoteProtocolError, SerializationError
 from wampy.ids import MAX_ID
 
+if TYPE_CHECKING:
+    Id = int
+    RequestId = int | None
+    RevocableId = int
+    Details = Mapping[str, Any] | None
+    Arguments = Sequence[Any] | None
+    ArgumentsKw = Mapping[str, Any] | None
+else:
+    #: An ID that the message always has.
+    Id = Annotated[int, msgspec.Meta(ge=1, le=MAX_ID)]
+    #: The same; a program leaves it out, since it is given at send.
+    RequestId = Id
+    #: The same, or 0 for a revocation.
+    RevocableId = Annotated[int, msgspec.Meta(ge=0, le=MAX_ID)]
+    #: Options, Details, Extra; None is an empty dictionary.
+    Details = dict[str, Any]
+    Arguments = tuple[Any, ...]
+    ArgumentsKw = dict[str, Any]
 
-class Message(msgspec.Struct, frozen=True, kw_only=True):
+
+#: The default of ArgumentsKw; msgspec makes an empty dictionary for each message.
+NO_KWARGS: dict[str, Any] = {}
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """One WAMP message; subclasses name its fields in the order of the wire."""
 
     #: The number that the list on the wire begins with.
@@ -29,7 +55,11 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     name: ClassVar[str] = ""
 
     def construct(self) -> list[Any]:
-        """Give the list that goes on the wire."""
+        """Give the list that goes on the wire; a request id not given yet is None in it.
+
+        Raises:
+            SerializationError: Arguments is no list, or ArgumentsKw no dictionary.
+        """
         raise NotImplementedError
 
     def serialize(self) -> str:
@@ -55,8 +85,16 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
 def payload(
     head: list[Any], args: Sequence[Any] | None, kwargs: Mapping[str, Any] | None
 ) -> list[Any]:
-    """Add Arguments and ArgumentsKw to a wire list, as far as they are not empty."""
+    """Add Arguments and ArgumentsKw to a wire list, as far as they are not empty.
+
+    Raises:
+        SerializationError: Arguments is no list or tuple, or ArgumentsKw no mapping.
+    """
+    if args and not isinstance(args, (list, tuple)):
+        raise SerializationError(f"Arguments is a {type(args).__name__}; expected a list")
     if kwargs:
+        if type(kwargs) is not dict and not isinstance(kwargs, Mapping):
+            raise SerializationError(f"ArgumentsKw is a {type(kwargs).__name__}; expected a dict")
         head.append(args or [])
         head.append(kwargs)
     elif args:
@@ -82,8 +120,13 @@ class Fields:
         return RemoteProtocolError(f"{self._name}.{what} is a {found}; expected {expected}")
 
     def identifier(self, index: int, what: str, *, least: int = 1) -> int:
-        """Give an ID; ``least`` is 0 where revocation uses that."""
+        """Give an ID; ``least`` is 0 where revocation uses that.
+
+        A float without a fraction is taken: so some MessagePack libraries send large integers.
+        """
         value = self._fields[index]
+        if type(value) is float and value.is_integer():
+            value = int(value)
         if type(value) is not int:
             raise self._wrong(index, what, "an ID")
         if not least <= value <= MAX_ID:

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
-from wampy.messages.base import Fields, Message, payload
+from wampy.messages.base import (
+    NO_KWARGS,
+    Arguments,
+    ArgumentsKw,
+    Details,
+    Fields,
+    Message,
+    RequestId,
+    payload,
+)
 
 
-class Call(Message, frozen=True, kw_only=True):
+class Call(Message, frozen=True, kw_only=True, tag=48):
     """Ask the Dealer to invoke a Procedure.
 
     Wire: [CALL, Request|id, Options|dict, Procedure|uri, Arguments|list, ArgumentsKw|dict]
@@ -19,11 +28,11 @@ class Call(Message, frozen=True, kw_only=True):
     WAMP_CODE: ClassVar[int] = 48
     name: ClassVar[str] = "CALL"
 
-    request_id: int | None = None
-    options: Mapping[str, Any] | None = None
+    request_id: RequestId = None
+    options: Details = None
     procedure: str
-    args: Sequence[Any] | None = None
-    kwargs: Mapping[str, Any] | None = None
+    args: Arguments = ()
+    kwargs: ArgumentsKw = NO_KWARGS
 
     def construct(self) -> list[Any]:
         """See ``Message.construct``."""

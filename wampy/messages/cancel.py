@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
-from wampy.messages.base import Fields, Message
+from wampy.messages.base import Details, Fields, Id, Message
 
 
-class Cancel(Message, frozen=True, kw_only=True):
+class Cancel(Message, frozen=True, kw_only=True, tag=49):
     """Ask the Dealer to cancel a CALL.
 
     Wire: [CANCEL, CALL.Request|id, Options|dict]
@@ -19,8 +19,8 @@ class Cancel(Message, frozen=True, kw_only=True):
     WAMP_CODE: ClassVar[int] = 49
     name: ClassVar[str] = "CANCEL"
 
-    request_id: int
-    options: Mapping[str, Any] | None = None
+    request_id: Id
+    options: Details = None
 
     def construct(self) -> list[Any]:
         """See ``Message.construct``."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
-from wampy.messages.base import Fields, Message
+from wampy.messages.base import Details, Fields, Message
 
 
-class Challenge(Message, frozen=True, kw_only=True):
+class Challenge(Message, frozen=True, kw_only=True, tag=4):
     """Ask the client to prove who it is.
 
     Wire: [CHALLENGE, AuthMethod|string, Extra|dict]
@@ -20,7 +20,7 @@ class Challenge(Message, frozen=True, kw_only=True):
     name: ClassVar[str] = "CHALLENGE"
 
     authmethod: str
-    extra: Mapping[str, Any] | None = None
+    extra: Details = None
 
     def construct(self) -> list[Any]:
         """See ``Message.construct``."""

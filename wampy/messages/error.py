@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
-from wampy.messages.base import Fields, Message, payload
+from wampy.messages.base import (
+    NO_KWARGS,
+    Arguments,
+    ArgumentsKw,
+    Details,
+    Fields,
+    Id,
+    Message,
+    payload,
+)
 
 
-class Error(Message, frozen=True, kw_only=True):
+class Error(Message, frozen=True, kw_only=True, tag=8):
     """Answer a request that failed.
 
     Wire: [ERROR, REQUEST.Type|int, REQUEST.Request|id, Details|dict, Error|uri, Arguments|list,
@@ -21,11 +30,11 @@ class Error(Message, frozen=True, kw_only=True):
     name: ClassVar[str] = "ERROR"
 
     request_type: int
-    request_id: int
-    details: Mapping[str, Any] | None = None
+    request_id: Id
+    details: Details = None
     error: str
-    args: Sequence[Any] | None = None
-    kwargs: Mapping[str, Any] | None = None
+    args: Arguments = ()
+    kwargs: ArgumentsKw = NO_KWARGS
 
     def construct(self) -> list[Any]:
         """See ``Message.construct``."""

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
-from wampy.messages.base import Fields, Message, payload
+from wampy.messages.base import (
+    NO_KWARGS,
+    Arguments,
+    ArgumentsKw,
+    Details,
+    Fields,
+    Id,
+    Message,
+    payload,
+)
 
 
-class Event(Message, frozen=True, kw_only=True):
+class Event(Message, frozen=True, kw_only=True, tag=36):
     """Carry a publication to a Subscriber.
 
     Wire: [EVENT, SUBSCRIBED.Subscription|id, PUBLISHED.Publication|id, Details|dict,
@@ -20,11 +29,11 @@ class Event(Message, frozen=True, kw_only=True):
     WAMP_CODE: ClassVar[int] = 36
     name: ClassVar[str] = "EVENT"
 
-    subscription_id: int
-    publication_id: int
-    details: Mapping[str, Any] | None = None
-    args: Sequence[Any] | None = None
-    kwargs: Mapping[str, Any] | None = None
+    subscription_id: Id
+    publication_id: Id
+    details: Details = None
+    args: Arguments = ()
+    kwargs: ArgumentsKw = NO_KWARGS
 
     def construct(self) -> list[Any]:
         """See ``Message.construct``."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
-from wampy.messages.base import Fields, Message
+from wampy.messages.base import Details, Fields, Message
 
 
-class Goodbye(Message, frozen=True, kw_only=True):
+class Goodbye(Message, frozen=True, kw_only=True, tag=6):
     """End the Session.
 
     Wire: [GOODBYE, Details|dict, Reason|uri]
@@ -19,7 +19,7 @@ class Goodbye(Message, frozen=True, kw_only=True):
     WAMP_CODE: ClassVar[int] = 6
     name: ClassVar[str] = "GOODBYE"
 
-    details: Mapping[str, Any] | None = None
+    details: Details = None
     reason: str
 
     def construct(self) -> list[Any]:

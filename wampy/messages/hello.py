@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
-from wampy.messages.base import Fields, Message
+from wampy.messages.base import Details, Fields, Message
 
 
-class Hello(Message, frozen=True, kw_only=True):
+class Hello(Message, frozen=True, kw_only=True, tag=1):
     """Ask the Router for a Session on a Realm.
 
     Wire: [HELLO, Realm|uri, Details|dict]
@@ -20,7 +20,7 @@ class Hello(Message, frozen=True, kw_only=True):
     name: ClassVar[str] = "HELLO"
 
     realm: str
-    details: Mapping[str, Any] | None = None
+    details: Details = None
 
     def construct(self) -> list[Any]:
         """See ``Message.construct``."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
-from wampy.messages.base import Fields, Message
+from wampy.messages.base import Details, Fields, Id, Message
 
 
-class Interrupt(Message, frozen=True, kw_only=True):
+class Interrupt(Message, frozen=True, kw_only=True, tag=69):
     """Tell the Callee that an invocation was canceled.
 
     Wire: [INTERRUPT, INVOCATION.Request|id, Options|dict]
@@ -19,8 +19,8 @@ class Interrupt(Message, frozen=True, kw_only=True):
     WAMP_CODE: ClassVar[int] = 69
     name: ClassVar[str] = "INTERRUPT"
 
-    request_id: int
-    options: Mapping[str, Any] | None = None
+    request_id: Id
+    options: Details = None
 
     def construct(self) -> list[Any]:
         """See ``Message.construct``."""

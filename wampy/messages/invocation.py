@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
-from wampy.messages.base import Fields, Message, payload
+from wampy.messages.base import (
+    NO_KWARGS,
+    Arguments,
+    ArgumentsKw,
+    Details,
+    Fields,
+    Id,
+    Message,
+    payload,
+)
 
 
-class Invocation(Message, frozen=True, kw_only=True):
+class Invocation(Message, frozen=True, kw_only=True, tag=68):
     """Carry a CALL to its Callee.
 
     Wire: [INVOCATION, Request|id, REGISTERED.Registration|id, Details|dict,
@@ -20,11 +29,11 @@ class Invocation(Message, frozen=True, kw_only=True):
     WAMP_CODE: ClassVar[int] = 68
     name: ClassVar[str] = "INVOCATION"
 
-    request_id: int
-    registration_id: int
-    details: Mapping[str, Any] | None = None
-    args: Sequence[Any] | None = None
-    kwargs: Mapping[str, Any] | None = None
+    request_id: Id
+    registration_id: Id
+    details: Details = None
+    args: Arguments = ()
+    kwargs: ArgumentsKw = NO_KWARGS
 
     def construct(self) -> list[Any]:
         """See ``Message.construct``."""

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
-from wampy.messages.base import Fields, Message, payload
+from wampy.messages.base import (
+    NO_KWARGS,
+    Arguments,
+    ArgumentsKw,
+    Details,
+    Fields,
+    Message,
+    RequestId,
+    payload,
+)
 
 
-class Publish(Message, frozen=True, kw_only=True):
+class Publish(Message, frozen=True, kw_only=True, tag=16):
     """Ask the Broker to send an event to the Subscribers of a Topic.
 
     Wire: [PUBLISH, Request|id, Options|dict, Topic|uri, Arguments|list, ArgumentsKw|dict]
@@ -20,11 +29,11 @@ class Publish(Message, frozen=True, kw_only=True):
     WAMP_CODE: ClassVar[int] = 16
     name: ClassVar[str] = "PUBLISH"
 
-    request_id: int | None = None
-    options: Mapping[str, Any] | None = None
+    request_id: RequestId = None
+    options: Details = None
     topic: str
-    args: Sequence[Any] | None = None
-    kwargs: Mapping[str, Any] | None = None
+    args: Arguments = ()
+    kwargs: ArgumentsKw = NO_KWARGS
 
     def construct(self) -> list[Any]:
         """See ``Message.construct``."""

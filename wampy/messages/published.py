@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
-from wampy.messages.base import Fields, Message
+from wampy.messages.base import Fields, Id, Message
 
 
-class Published(Message, frozen=True, kw_only=True):
+class Published(Message, frozen=True, kw_only=True, tag=17):
     """Acknowledge a PUBLISH.
 
     Wire: [PUBLISHED, PUBLISH.Request|id, Publication|id]
@@ -19,8 +19,8 @@ class Published(Message, frozen=True, kw_only=True):
     WAMP_CODE: ClassVar[int] = 17
     name: ClassVar[str] = "PUBLISHED"
 
-    request_id: int
-    publication_id: int
+    request_id: Id
+    publication_id: Id
 
     def construct(self) -> list[Any]:
         """See ``Message.construct``."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
-from wampy.messages.base import Fields, Message
+from wampy.messages.base import Details, Fields, Message, RequestId
 
 
-class Register(Message, frozen=True, kw_only=True):
+class Register(Message, frozen=True, kw_only=True, tag=64):
     """Ask the Dealer to route a Procedure's calls here.
 
     Wire: [REGISTER, Request|id, Options|dict, Procedure|uri]
@@ -19,8 +19,8 @@ class Register(Message, frozen=True, kw_only=True):
     WAMP_CODE: ClassVar[int] = 64
     name: ClassVar[str] = "REGISTER"
 
-    request_id: int | None = None
-    options: Mapping[str, Any] | None = None
+    request_id: RequestId = None
+    options: Details = None
     procedure: str
 
     def construct(self) -> list[Any]:

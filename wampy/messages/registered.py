@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
-from wampy.messages.base import Fields, Message
+from wampy.messages.base import Fields, Id, Message
 
 
-class Registered(Message, frozen=True, kw_only=True):
+class Registered(Message, frozen=True, kw_only=True, tag=65):
     """Acknowledge a REGISTER.
 
     Wire: [REGISTERED, REGISTER.Request|id, Registration|id]
@@ -19,8 +19,8 @@ class Registered(Message, frozen=True, kw_only=True):
     WAMP_CODE: ClassVar[int] = 65
     name: ClassVar[str] = "REGISTERED"
 
-    request_id: int
-    registration_id: int
+    request_id: Id
+    registration_id: Id
 
     def construct(self) -> list[Any]:
         """See ``Message.construct``."""

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
-from wampy.messages.base import Fields, Message, payload
+from wampy.messages.base import (
+    NO_KWARGS,
+    Arguments,
+    ArgumentsKw,
+    Details,
+    Fields,
+    Id,
+    Message,
+    payload,
+)
 
 
-class Result(Message, frozen=True, kw_only=True):
+class Result(Message, frozen=True, kw_only=True, tag=50):
     """Carry the result of a CALL.
 
     Wire: [RESULT, CALL.Request|id, Details|dict, YIELD.Arguments|list, YIELD.ArgumentsKw|dict]
@@ -19,10 +28,10 @@ class Result(Message, frozen=True, kw_only=True):
     WAMP_CODE: ClassVar[int] = 50
     name: ClassVar[str] = "RESULT"
 
-    request_id: int
-    details: Mapping[str, Any] | None = None
-    args: Sequence[Any] | None = None
-    kwargs: Mapping[str, Any] | None = None
+    request_id: Id
+    details: Details = None
+    args: Arguments = ()
+    kwargs: ArgumentsKw = NO_KWARGS
 
     def construct(self) -> list[Any]:
         """See ``Message.construct``."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
-from wampy.messages.base import Fields, Message
+from wampy.messages.base import Details, Fields, Message, RequestId
 
 
-class Subscribe(Message, frozen=True, kw_only=True):
+class Subscribe(Message, frozen=True, kw_only=True, tag=32):
     """Ask the Broker for the events of a Topic.
 
     Wire: [SUBSCRIBE, Request|id, Options|dict, Topic|uri]
@@ -19,8 +19,8 @@ class Subscribe(Message, frozen=True, kw_only=True):
     WAMP_CODE: ClassVar[int] = 32
     name: ClassVar[str] = "SUBSCRIBE"
 
-    request_id: int | None = None
-    options: Mapping[str, Any] | None = None
+    request_id: RequestId = None
+    options: Details = None
     topic: str
 
     def construct(self) -> list[Any]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
-from wampy.messages.base import Fields, Message
+from wampy.messages.base import Fields, Id, Message
 
 
-class Subscribed(Message, frozen=True, kw_only=True):
+class Subscribed(Message, frozen=True, kw_only=True, tag=33):
     """Acknowledge a SUBSCRIBE.
 
     Wire: [SUBSCRIBED, SUBSCRIBE.Request|id, Subscription|id]
@@ -19,8 +19,8 @@ class Subscribed(Message, frozen=True, kw_only=True):
     WAMP_CODE: ClassVar[int] = 33
     name: ClassVar[str] = "SUBSCRIBED"
 
-    request_id: int
-    subscription_id: int
+    request_id: Id
+    subscription_id: Id
 
     def construct(self) -> list[Any]:
         """See ``Message.construct``."""

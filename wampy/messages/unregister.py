@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
-from wampy.messages.base import Fields, Message
+from wampy.messages.base import Fields, Id, Message, RequestId
 
 
-class Unregister(Message, frozen=True, kw_only=True):
+class Unregister(Message, frozen=True, kw_only=True, tag=66):
     """Ask the Dealer to route no more calls here.
 
     Wire: [UNREGISTER, Request|id, REGISTERED.Registration|id]
@@ -19,8 +19,8 @@ class Unregister(Message, frozen=True, kw_only=True):
     WAMP_CODE: ClassVar[int] = 66
     name: ClassVar[str] = "UNREGISTER"
 
-    request_id: int | None = None
-    registration_id: int
+    request_id: RequestId = None
+    registration_id: Id
 
     def construct(self) -> list[Any]:
         """See ``Message.construct``."""

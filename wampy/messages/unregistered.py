@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
-from wampy.messages.base import Fields, Message
+from wampy.messages.base import Details, Fields, Message, RevocableId
 
 
-class Unregistered(Message, frozen=True, kw_only=True):
+class Unregistered(Message, frozen=True, kw_only=True, tag=67):
     """Acknowledge an UNREGISTER, or tell of a revocation.
 
     Wire: [UNREGISTERED, UNREGISTER.Request|id] or, for a revocation, [UNREGISTERED, 0,
@@ -21,8 +21,8 @@ class Unregistered(Message, frozen=True, kw_only=True):
     WAMP_CODE: ClassVar[int] = 67
     name: ClassVar[str] = "UNREGISTERED"
 
-    request_id: int
-    details: Mapping[str, Any] | None = None
+    request_id: RevocableId
+    details: Details = None
 
     def construct(self) -> list[Any]:
         """See ``Message.construct``."""

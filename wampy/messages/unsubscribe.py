@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
-from wampy.messages.base import Fields, Message
+from wampy.messages.base import Fields, Id, Message, RequestId
 
 
-class Unsubscribe(Message, frozen=True, kw_only=True):
+class Unsubscribe(Message, frozen=True, kw_only=True, tag=34):
     """Ask the Broker for no more events of a Subscription.
 
     Wire: [UNSUBSCRIBE, Request|id, SUBSCRIBED.Subscription|id]
@@ -19,8 +19,8 @@ class Unsubscribe(Message, frozen=True, kw_only=True):
     WAMP_CODE: ClassVar[int] = 34
     name: ClassVar[str] = "UNSUBSCRIBE"
 
-    request_id: int | None = None
-    subscription_id: int
+    request_id: RequestId = None
+    subscription_id: Id
 
     def construct(self) -> list[Any]:
         """See ``Message.construct``."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
-from wampy.messages.base import Fields, Message
+from wampy.messages.base import Details, Fields, Message, RevocableId
 
 
-class Unsubscribed(Message, frozen=True, kw_only=True):
+class Unsubscribed(Message, frozen=True, kw_only=True, tag=35):
     """Acknowledge an UNSUBSCRIBE, or tell of a revocation.
 
     Wire: [UNSUBSCRIBED, UNSUBSCRIBE.Request|id] or, for a revocation, [UNSUBSCRIBED, 0,
@@ -21,8 +21,8 @@ class Unsubscribed(Message, frozen=True, kw_only=True):
     WAMP_CODE: ClassVar[int] = 35
     name: ClassVar[str] = "UNSUBSCRIBED"
 
-    request_id: int
-    details: Mapping[str, Any] | None = None
+    request_id: RevocableId
+    details: Details = None
 
     def construct(self) -> list[Any]:
         """See ``Message.construct``."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
-from wampy.messages.base import Fields, Message
+from wampy.messages.base import Details, Fields, Id, Message
 
 
-class Welcome(Message, frozen=True, kw_only=True):
+class Welcome(Message, frozen=True, kw_only=True, tag=2):
     """Say that the Session is established.
 
     Wire: [WELCOME, Session|id, Details|dict]
@@ -19,8 +19,8 @@ class Welcome(Message, frozen=True, kw_only=True):
     WAMP_CODE: ClassVar[int] = 2
     name: ClassVar[str] = "WELCOME"
 
-    session_id: int
-    details: Mapping[str, Any] | None = None
+    session_id: Id
+    details: Details = None
 
     def construct(self) -> list[Any]:
         """See ``Message.construct``."""

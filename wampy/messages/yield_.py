@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
-from wampy.messages.base import Fields, Message, payload
+from wampy.messages.base import (
+    NO_KWARGS,
+    Arguments,
+    ArgumentsKw,
+    Details,
+    Fields,
+    Id,
+    Message,
+    payload,
+)
 
 
-class Yield(Message, frozen=True, kw_only=True):
+class Yield(Message, frozen=True, kw_only=True, tag=70):
     """Carry the result of an INVOCATION.
 
     Wire: [YIELD, INVOCATION.Request|id, Options|dict, Arguments|list, ArgumentsKw|dict]
@@ -19,10 +28,10 @@ class Yield(Message, frozen=True, kw_only=True):
     WAMP_CODE: ClassVar[int] = 70
     name: ClassVar[str] = "YIELD"
 
-    request_id: int
-    options: Mapping[str, Any] | None = None
-    args: Sequence[Any] | None = None
-    kwargs: Mapping[str, Any] | None = None
+    request_id: Id
+    options: Details = None
+    args: Arguments = ()
+    kwargs: ArgumentsKw = NO_KWARGS
 
     def construct(self) -> list[Any]:
         """See ``Message.construct``."""

@@ -10,6 +10,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from struct import Struct
+
+import msgspec
 
 from wampy.errors import LocalProtocolError, RemoteProtocolError
 
@@ -19,7 +22,9 @@ SERIALIZER_MSGPACK = 2
 SERIALIZER_CBOR = 3
 
 _MAGIC = 0x7F
-_HEADER_SIZE = 4
+#: Kind and length in one number.
+_HEADER = Struct(">I")
+_HEADER_SIZE = _HEADER.size
 _REFUSALS = {
     1: "serializer unsupported",
     2: "maximum message length unacceptable",
@@ -39,8 +44,7 @@ class FrameKind(Enum):
 _KINDS = {kind.value: kind for kind in FrameKind}
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(msgspec.Struct, frozen=True):
     """One frame: its kind and its payload."""
 
     kind: FrameKind
@@ -75,7 +79,13 @@ handshake_reply = handshake_request
 
 
 def refuse_handshake(reason: int) -> bytes:
-    """Give the server's four octets that refuse a client: 1 serializer … 4 connection count."""
+    """Give the server's four octets that refuse a client: 1 serializer … 4 connection count.
+
+    Raises:
+        LocalProtocolError: the reason is not from 1 to 15.
+    """
+    if not 1 <= reason <= 15:
+        raise LocalProtocolError("the RawSocket handshake has four bits for the reason, and not 0")
     return bytes((_MAGIC, reason << 4, 0, 0))
 
 
@@ -89,6 +99,8 @@ def parse_handshake_request(octets: bytes) -> Handshake:
         raise RemoteProtocolError("not a RawSocket handshake")
     if octets[2:] != b"\0\0":
         raise RemoteProtocolError("the RawSocket handshake uses reserved octets")
+    if octets[1] & 0x0F == 0:
+        raise RemoteProtocolError("the RawSocket handshake names no serializer")
     return Handshake(1 << (9 + (octets[1] >> 4)), octets[1] & 0x0F)
 
 
@@ -114,7 +126,7 @@ def frame(kind: FrameKind, payload: bytes) -> bytes:
     size = len(payload)
     if size >> 24:
         raise LocalProtocolError(f"{size} bytes are more than a RawSocket frame can carry")
-    return (kind.value << 24 | size).to_bytes(_HEADER_SIZE, "big") + payload
+    return _HEADER.pack(kind.value << 24 | size) + payload
 
 
 class FrameReader:
@@ -132,26 +144,35 @@ class FrameReader:
         """Take bytes, give the frames that are whole now.
 
         Raises:
-            RemoteProtocolError: a frame of a kind that is not known, or too long a one.
+            RemoteProtocolError: a frame of a kind that is not known, or too long a one. What came
+                with it is lost, and so is the connection: every later call raises the same.
         """
         buffer = self._buffer
-        buffer += received
+        # Mostly whole frames come and none waits: they are cut out without a copy of them all.
+        source: bytes | bytearray = received
+        if buffer:
+            buffer += received
+            source = buffer
         frames: list[Frame] = []
-        start = 0
-        while len(buffer) - start >= _HEADER_SIZE:
-            kind = _KINDS.get(buffer[start])
-            if kind is None:
-                raise RemoteProtocolError(f"RawSocket frame of kind {buffer[start]}")
-            size = int.from_bytes(buffer[start + 1 : start + _HEADER_SIZE], "big")
-            if size > self._max_bytes:
+        start, available = 0, len(source)
+        while available - start >= _HEADER_SIZE:
+            (header,) = _HEADER.unpack_from(source, start)
+            kind = _KINDS.get(header >> 24)
+            size = header & 0xFFFFFF
+            if kind is None or size > self._max_bytes:
+                self._buffer = bytearray(source[start : start + _HEADER_SIZE])
+                if kind is None:
+                    raise RemoteProtocolError(f"RawSocket frame of kind {header >> 24}")
                 raise RemoteProtocolError(
                     f"RawSocket frame of {size} bytes; {self._max_bytes} were announced"
                 )
             end = start + _HEADER_SIZE + size
-            if len(buffer) < end:
+            if available < end:
                 break
-            frames.append(Frame(kind, bytes(buffer[start + _HEADER_SIZE : end])))
+            frames.append(Frame(kind, bytes(source[start + _HEADER_SIZE : end])))
             start = end
-        if start:
+        if source is buffer:
             del buffer[:start]
+        elif start < available:
+            buffer += source[start:]
         return frames

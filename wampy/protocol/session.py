@@ -3,33 +3,28 @@
 Rules:
 
 - messages in, small typed results out; no socket, no clock, no lock: the caller has those;
-- transitions are one literal, total table keyed (state, event); after a protocol error the state is
-  CLOSED for good, and a Session that reconnects makes a new ClientProtocol;
-- answers are matched by request type and id. An answer to a request that was given up is dropped; an
-  answer to one that was never made is the Router's error;
+- transitions are one literal, total table keyed (state, event), in ``states.py``; after a protocol
+  error the state is CLOSED for good, and a Session that reconnects makes a new ClientProtocol;
+- answers are matched by request type and id; one to a request given up is dropped, however late,
+  and one to a request that was never made, or answered before, is the Router's error;
 - a registration or subscription that the Router revokes (Request 0) never ends the Session.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from enum import Enum
 from typing import Any
 
 from wampy.auth import Anonymous, Authentication
 from wampy.errors import (
-    JoinRejected,
     LocalProtocolError,
     RemoteProtocolError,
-    RequestError,
     join_rejected,
     request_error,
 )
-from wampy.ids import IdSequence
+from wampy.ids import IdSequence, is_id
 from wampy.messages import (
     Abort,
-    Authenticate,
     Call,
     Cancel,
     Challenge,
@@ -54,6 +49,20 @@ from wampy.messages import (
     Welcome,
     Yield,
 )
+from wampy.protocol.received import (
+    Challenged,
+    Dropped,
+    EventReceived,
+    Interrupted,
+    Invoked,
+    Joined,
+    Left,
+    Received,
+    Rejected,
+    Reply,
+    Revoked,
+)
+from wampy.protocol.states import SENT, TRANSITIONS, SessionEvent, SessionState
 from wampy.uris import check_uri
 
 #: What we can do, as HELLO tells it.
@@ -95,191 +104,6 @@ DEFAULT_ROLES: dict[str, Any] = {
 CANCEL_MODES = ("skip", "kill", "killnowait")
 
 
-class SessionState(Enum):
-    """Where a Session stands."""
-
-    NEW = "new"
-    ESTABLISHING = "establishing"
-    AUTHENTICATING = "authenticating"
-    ESTABLISHED = "established"
-    CLOSING = "closing"
-    CLOSED = "closed"
-
-
-class SessionEvent(Enum):
-    """What happens to a Session: SEND_… is ours, the rest comes from the Router."""
-
-    SEND_HELLO = "send HELLO"
-    SEND_GOODBYE = "send GOODBYE"
-    SEND_REQUEST = "send a request"
-    WELCOME = "WELCOME"
-    CHALLENGE = "CHALLENGE"
-    ABORT = "ABORT"
-    GOODBYE = "GOODBYE"
-    TRAFFIC = "a message of an established session"
-
-
-_S, _E = SessionState, SessionEvent
-#: None: impossible. For what we send that is a LocalProtocolError, else a RemoteProtocolError.
-TRANSITIONS: dict[tuple[SessionState, SessionEvent], SessionState | None] = {
-    (_S.NEW, _E.SEND_HELLO): _S.ESTABLISHING,
-    (_S.NEW, _E.SEND_GOODBYE): None,
-    (_S.NEW, _E.SEND_REQUEST): None,
-    (_S.NEW, _E.WELCOME): None,
-    (_S.NEW, _E.CHALLENGE): None,
-    (_S.NEW, _E.ABORT): _S.CLOSED,
-    (_S.NEW, _E.GOODBYE): None,
-    (_S.NEW, _E.TRAFFIC): None,
-    (_S.ESTABLISHING, _E.SEND_HELLO): None,
-    (_S.ESTABLISHING, _E.SEND_GOODBYE): None,
-    (_S.ESTABLISHING, _E.SEND_REQUEST): None,
-    (_S.ESTABLISHING, _E.WELCOME): _S.ESTABLISHED,
-    (_S.ESTABLISHING, _E.CHALLENGE): _S.AUTHENTICATING,
-    (_S.ESTABLISHING, _E.ABORT): _S.CLOSED,
-    (_S.ESTABLISHING, _E.GOODBYE): None,
-    (_S.ESTABLISHING, _E.TRAFFIC): None,
-    (_S.AUTHENTICATING, _E.SEND_HELLO): None,
-    (_S.AUTHENTICATING, _E.SEND_GOODBYE): None,
-    (_S.AUTHENTICATING, _E.SEND_REQUEST): None,
-    (_S.AUTHENTICATING, _E.WELCOME): _S.ESTABLISHED,
-    (_S.AUTHENTICATING, _E.CHALLENGE): None,
-    (_S.AUTHENTICATING, _E.ABORT): _S.CLOSED,
-    (_S.AUTHENTICATING, _E.GOODBYE): None,
-    (_S.AUTHENTICATING, _E.TRAFFIC): None,
-    (_S.ESTABLISHED, _E.SEND_HELLO): None,
-    (_S.ESTABLISHED, _E.SEND_GOODBYE): _S.CLOSING,
-    (_S.ESTABLISHED, _E.SEND_REQUEST): _S.ESTABLISHED,
-    (_S.ESTABLISHED, _E.WELCOME): None,
-    (_S.ESTABLISHED, _E.CHALLENGE): None,
-    (_S.ESTABLISHED, _E.ABORT): _S.CLOSED,
-    (_S.ESTABLISHED, _E.GOODBYE): _S.CLOSED,
-    (_S.ESTABLISHED, _E.TRAFFIC): _S.ESTABLISHED,
-    (_S.CLOSING, _E.SEND_HELLO): None,
-    (_S.CLOSING, _E.SEND_GOODBYE): None,
-    (_S.CLOSING, _E.SEND_REQUEST): None,
-    (_S.CLOSING, _E.WELCOME): None,
-    (_S.CLOSING, _E.CHALLENGE): None,
-    (_S.CLOSING, _E.ABORT): _S.CLOSED,
-    (_S.CLOSING, _E.GOODBYE): _S.CLOSED,
-    # The Router may have sent it before it saw our GOODBYE.
-    (_S.CLOSING, _E.TRAFFIC): _S.CLOSING,
-    (_S.CLOSED, _E.SEND_HELLO): None,
-    (_S.CLOSED, _E.SEND_GOODBYE): None,
-    (_S.CLOSED, _E.SEND_REQUEST): None,
-    (_S.CLOSED, _E.WELCOME): None,
-    (_S.CLOSED, _E.CHALLENGE): None,
-    (_S.CLOSED, _E.ABORT): None,
-    (_S.CLOSED, _E.GOODBYE): None,
-    (_S.CLOSED, _E.TRAFFIC): None,
-}
-_SENT = {_E.SEND_HELLO, _E.SEND_GOODBYE, _E.SEND_REQUEST}
-
-
-@dataclass(frozen=True, slots=True)
-class Joined:
-    """The Session is established."""
-
-    welcome: Welcome
-
-
-@dataclass(frozen=True, slots=True)
-class Challenged:
-    """The Router wants proof; ``authenticate`` is to be sent."""
-
-    authenticate: Authenticate
-
-
-@dataclass(frozen=True, slots=True)
-class Rejected:
-    """The Router ended it with ABORT: before WELCOME no Session came about."""
-
-    error: JoinRejected
-
-
-@dataclass(frozen=True, slots=True)
-class Left:
-    """The Session is over; ``reply``, if any, is to be sent before the connection is closed."""
-
-    goodbye: Goodbye
-    reply: Goodbye | None
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """The answer to a request of ours.
-
-    Attributes:
-        request_id: of the request.
-        message: RESULT, REGISTERED, …; None when it failed.
-        error: what the Router answered instead; None when it succeeded.
-        is_final: False for a progressive result: more will follow.
-    """
-
-    request_id: int
-    message: Message | None
-    error: RequestError | None = None
-    is_final: bool = True
-
-    @property
-    def args(self) -> Sequence[Any]:
-        """Arguments of a RESULT; empty for everything else."""
-        return getattr(self.message, "args", None) or ()
-
-
-@dataclass(frozen=True, slots=True)
-class Invoked:
-    """A call for one of our registrations; to be answered by YIELD or ERROR."""
-
-    invocation: Invocation
-
-
-@dataclass(frozen=True, slots=True)
-class Interrupted:
-    """The Caller of an invocation wants no result any more."""
-
-    interrupt: Interrupt
-
-
-@dataclass(frozen=True, slots=True)
-class EventReceived:
-    """A publication for one of our subscriptions."""
-
-    event: Event
-
-
-@dataclass(frozen=True, slots=True)
-class Revoked:
-    """The Router took a registration or a subscription away (Request 0).
-
-    Attributes:
-        registration_id: of the registration, or None.
-        subscription_id: of the subscription, or None. Both are None if the Router named none.
-    """
-
-    registration_id: int | None = None
-    subscription_id: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Dropped:
-    """An answer to a request that was given up; nothing follows."""
-
-    message: Message
-
-
-Received = (
-    Joined
-    | Challenged
-    | Rejected
-    | Left
-    | Reply
-    | Invoked
-    | Interrupted
-    | EventReceived
-    | Revoked
-    | Dropped
-)
-
 #: Which requests each answer may answer.
 _ANSWERS: dict[type[Message], int] = {
     Result: Call.WAMP_CODE,
@@ -289,6 +113,15 @@ _ANSWERS: dict[type[Message], int] = {
     Unsubscribed: Unsubscribe.WAMP_CODE,
     Published: Publish.WAMP_CODE,
 }
+
+
+#: Requests for which an ERROR may come although nothing is expected any more: a CANCEL that crossed
+#: the result of its call, and a PUBLISH without ``acknowledge`` at a Router that complains anyway.
+_UNANSWERED = frozenset((Cancel.WAMP_CODE, Publish.WAMP_CODE))
+
+#: So many requests that were given up are remembered one by one. Of those before them only the
+#: highest id is: an answer up to it that nobody waits for is dropped unseen.
+_GIVEN_UP_KEPT = 10_000
 
 
 class ClientProtocol:
@@ -320,6 +153,8 @@ class ClientProtocol:
         self._ids = IdSequence()
         self._pending: dict[int, int] = {}
         self._given_up: dict[int, None] = {}
+        #: The highest request id that _given_up has had to forget.
+        self._forgotten = 0
 
     # ------------------------------------------------------------------ what we say
 
@@ -339,7 +174,11 @@ class ClientProtocol:
         return Hello(realm=self._realm, details=details)
 
     def goodbye(self, reason: str = "wamp.close.normal") -> Goodbye:
-        """End the Session; the Router answers with its own GOODBYE."""
+        """End the Session; the Router answers with its own GOODBYE.
+
+        Raises:
+            LocalProtocolError: there is no Session, or the reason is no URI.
+        """
         check_uri(reason)
         self._enter(SessionEvent.SEND_GOODBYE)
         return Goodbye(details={}, reason=reason)
@@ -398,8 +237,8 @@ class ClientProtocol:
 
         Only for the request made last, before any other; ids on the wire have no gaps.
         """
-        if self._pending.pop(request_id, None) is not None or self._ids.last == request_id:
-            self._ids.take_back(request_id)
+        self._pending.pop(request_id, None)
+        self._ids.take_back(request_id)
 
     def publish(
         self,
@@ -448,7 +287,7 @@ class ClientProtocol:
         kwargs: Mapping[str, Any] | None = None,
         options: Mapping[str, Any] | None = None,
     ) -> Yield:
-        """Answer an invocation with its result."""
+        """Answer an invocation with its result, or a part of it; the state is not looked at."""
         return Yield(request_id=request_id, options=options, args=args, kwargs=kwargs)
 
     def invocation_error(
@@ -459,7 +298,11 @@ class ClientProtocol:
         kwargs: Mapping[str, Any] | None = None,
         details: Mapping[str, Any] | None = None,
     ) -> Error:
-        """Answer an invocation with an error."""
+        """Answer an invocation with an error; the state is not looked at.
+
+        Raises:
+            LocalProtocolError: ``uri`` is no URI.
+        """
         check_uri(uri)
         return Error(
             request_type=Invocation.WAMP_CODE,
@@ -520,9 +363,9 @@ class ClientProtocol:
             case Interrupt():
                 return Interrupted(message)
             case Unregistered(request_id=0, details=details):
-                return Revoked(registration_id=(details or {}).get("registration"))
+                return Revoked(registration_id=_id_in(details, "registration"))
             case Unsubscribed(request_id=0, details=details):
-                return Revoked(subscription_id=(details or {}).get("subscription"))
+                return Revoked(subscription_id=_id_in(details, "subscription"))
         kind = _ANSWERS.get(type(message))
         if kind is None:
             raise self._broken(f"{message.name} is not for a client to receive")
@@ -537,6 +380,7 @@ class ClientProtocol:
             if self._pending.get(request_id) == Call.WAMP_CODE:
                 return Reply(request_id, message, None, False)
             if request_id in self._given_up:
+                # More will follow, so it stays given up.
                 return Dropped(message)
         elif self._pending.get(request_id) == Call.WAMP_CODE:
             del self._pending[request_id]
@@ -545,13 +389,24 @@ class ClientProtocol:
         return Dropped(message)
 
     def _error(self, message: Error) -> Received:
-        # After a CANCEL some Routers name it, and not the CALL, as the request.
-        kind = message.request_type
-        kind = Call.WAMP_CODE if kind == Cancel.WAMP_CODE else kind
-        if not self._settle(message.request_id, kind, message):
+        request_id, kind = message.request_id, message.request_type
+        if kind == Cancel.WAMP_CODE:
+            # Some Routers name it, and not the CALL, as the request.
+            kind = Call.WAMP_CODE
+        if message.request_type in _UNANSWERED and self._is_settled(request_id):
+            return Dropped(message)
+        if not self._settle(request_id, kind, message):
             return Dropped(message)
         error = request_error(message.error, message.args or (), message.kwargs, message.details)
-        return Reply(message.request_id, None, error)
+        return Reply(request_id, None, error)
+
+    def _is_settled(self, request_id: int) -> bool:
+        """Whether a request with this id was made, and nothing is expected for it."""
+        return (
+            request_id <= self._ids.last
+            and request_id not in self._pending
+            and request_id not in self._given_up
+        )
 
     def _settle(self, request_id: int, kind: int, message: Message) -> bool:
         """Take the request off the books; False when it had been given up.
@@ -564,6 +419,8 @@ class ClientProtocol:
             return True
         if request_id in self._given_up:
             del self._given_up[request_id]
+            return False
+        if request_id <= self._forgotten and request_id not in self._pending:
             return False
         raise self._broken(f"{message.name} answers request {request_id}, which is not pending")
 
@@ -582,13 +439,15 @@ class ClientProtocol:
         del self._pending[request_id]
         self._given_up[request_id] = None
         if len(self._given_up) > _GIVEN_UP_KEPT:
-            del self._given_up[next(iter(self._given_up))]
+            oldest = next(iter(self._given_up))
+            del self._given_up[oldest]
+            self._forgotten = max(self._forgotten, oldest)
 
     def _enter(self, event: SessionEvent) -> None:
         new = TRANSITIONS[self.state, event]
         if new is not None:
             self.state = new
-        elif event in _SENT:
+        elif event in SENT:
             raise LocalProtocolError(f"cannot {event.value}: the session is {self.state.value}")
         else:
             raise self._broken(f"{event.value} while the session is {self.state.value}")
@@ -598,9 +457,32 @@ class ClientProtocol:
         return RemoteProtocolError(text)
 
 
-#: So many requests that were given up are remembered; an answer later than that is an error.
-_GIVEN_UP_KEPT = 100_000
+def _id_in(details: Mapping[str, Any] | None, key: str) -> int | None:
+    """Give the ID that a revocation names; None where it names none, or no ID."""
+    value = (details or {}).get(key)
+    return value if is_id(value) else None
 
 
 def _match(options: Mapping[str, Any] | None) -> str:
     return str((options or {}).get("match", "exact"))
+
+
+__all__ = [
+    "CANCEL_MODES",
+    "DEFAULT_ROLES",
+    "TRANSITIONS",
+    "Challenged",
+    "ClientProtocol",
+    "Dropped",
+    "EventReceived",
+    "Interrupted",
+    "Invoked",
+    "Joined",
+    "Left",
+    "Received",
+    "Rejected",
+    "Reply",
+    "Revoked",
+    "SessionEvent",
+    "SessionState",
+]

@@ -1,0 +1,116 @@
+"""What a received message means to a client: small typed results of ``ClientProtocol.receive``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from wampy.errors import JoinRejected, RequestError
+from wampy.messages import Authenticate, Event, Goodbye, Interrupt, Invocation, Message, Welcome
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """The Session is established."""
+
+    welcome: Welcome
+
+
+@dataclass(frozen=True, slots=True)
+class Challenged:
+    """The Router wants proof; ``authenticate`` is to be sent."""
+
+    authenticate: Authenticate
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """The Router ended it with ABORT: before WELCOME no Session came about."""
+
+    error: JoinRejected
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """The Session is over; ``reply``, if any, is to be sent before the connection is closed."""
+
+    goodbye: Goodbye
+    reply: Goodbye | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The answer to a request of ours.
+
+    Attributes:
+        request_id: of the request.
+        message: RESULT, REGISTERED, …; None when it failed.
+        error: what the Router answered instead; None when it succeeded.
+        is_final: False for a progressive result: more will follow.
+    """
+
+    request_id: int
+    message: Message | None
+    error: RequestError | None = None
+    is_final: bool = True
+
+    @property
+    def args(self) -> Sequence[Any]:
+        """Arguments of a RESULT; empty for everything else."""
+        return getattr(self.message, "args", None) or ()
+
+
+@dataclass(frozen=True, slots=True)
+class Invoked:
+    """A call for one of our registrations; to be answered by YIELD or ERROR."""
+
+    invocation: Invocation
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupted:
+    """The Caller of an invocation wants no result any more."""
+
+    interrupt: Interrupt
+
+
+@dataclass(frozen=True, slots=True)
+class EventReceived:
+    """A publication for one of our subscriptions."""
+
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class Revoked:
+    """The Router took a registration or a subscription away (Request 0).
+
+    Attributes:
+        registration_id: of the registration, or None.
+        subscription_id: of the subscription, or None. Both are None if the Router named none.
+    """
+
+    registration_id: int | None = None
+    subscription_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """An answer to a request that was given up; nothing follows."""
+
+    message: Message
+
+
+Received = (
+    Joined
+    | Challenged
+    | Rejected
+    | Left
+    | Reply
+    | Invoked
+    | Interrupted
+    | EventReceived
+    | Revoked
+    | Dropped
+)
