@@ -68,8 +68,8 @@ class RunDir:
         """Kill what the last run left alive; returns how many processes. Only under the lock."""
         token = self.read_state().get("run")
         swept = kill_marked(RUN_MARK, token) if token and token != os.environ.get(RUN_MARK) else 0
-        self.control.unlink(missing_ok=True)
-        self.router_socket.unlink(missing_ok=True)
+        for path in (self.control, self.router_socket, *self.tracebacks.iterdir()):
+            path.unlink(missing_ok=True)
         return swept
 
     def read_state(self) -> dict[str, Any]:

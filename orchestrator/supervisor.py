@@ -318,7 +318,7 @@ class Supervisor:
             "realm": self.launch.realm,
             "authid": authid,
             "ticket": ticket,
-            "tracebacks": str(self.run_dir.tracebacks / f"{instance.name}-{instance.index}.txt"),
+            "tracebacks": str(self._tracebacks(instance, incarnation)),
         }
         spawn = Spawn(
             lambda pid: self._forked(process, pid),
@@ -329,6 +329,10 @@ class Supervisor:
         finally:
             theirs.close()
             pipes.close_write_ends()
+
+    def _tracebacks(self, instance: InstanceId, incarnation: int) -> Path:
+        """Where one incarnation writes what its threads do, if it is asked to."""
+        return self.run_dir.tracebacks / f"{instance.name}-{instance.index}.{incarnation}.txt"
 
     def _forked(self, process: Process, pid: int) -> None:
         process.pid = pid
@@ -375,6 +379,10 @@ class Supervisor:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(process.pid, signal.SIGKILL)
         self._sink.release(process.pipes)
+        dump = self._tracebacks(process.instance, process.incarnation)
+        with contextlib.suppress(OSError):
+            if dump.stat().st_size == 0:
+                dump.unlink()
         self._kill_strays()
         self.instance_event(
             process.instance,
