@@ -62,6 +62,9 @@ def _outcome_of_library(error: BaseException) -> tuple[int, str] | None:
     import sys
 
     tree = sys.modules.get("wampy.errors")
+    if tree is not None and isinstance(error, tree.NotAuthorized):
+        mend = "in the Router's manifest, [[router.roles.ROLE]] uri and allow would permit it"
+        return ExitCode.FAILED, f"{error}\n{mend}"
     if tree is not None and isinstance(error, tree.WampyError):
         return ExitCode.FAILED, str(error) or type(error).__name__
     if isinstance(error, TimeoutError):

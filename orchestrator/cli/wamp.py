@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -58,6 +59,9 @@ def operator_session(
     from wampy.session import Session
 
     run_dir = invocation.manifest().stack.run_dir
+    if not invocation.is_debugging:
+        # What ends a command is told once, as its error; the library's records would repeat it.
+        logging.getLogger("wampy").addHandler(logging.NullHandler())
     try:
         access = json.loads((run_dir / "tickets.json").read_text())
     except FileNotFoundError:

@@ -10,7 +10,7 @@ from orchestrator.errors import (
     RouterUnavailable,
 )
 from orchestrator.manifest import Fault
-from wampy.errors import RequestTimeout
+from wampy.errors import NotAuthorized, RequestTimeout
 
 
 def test_the_codes_are_those_of_the_contract():
@@ -39,6 +39,13 @@ def test_the_codes_are_those_of_the_contract():
 )
 def test_expected_errors_have_a_code_and_a_text(error, code, text):
     assert outcome_of(error) == (code, text)
+
+
+def test_a_refusal_says_what_would_allow_it():
+    outcome = outcome_of(NotAuthorized("wamp.error.not_authorized", ("not authorized",)))
+    assert outcome is not None
+    assert outcome[0] == 1
+    assert "[[router.roles.ROLE]]" in outcome[1]
 
 
 def test_an_error_may_bring_its_own_code():
