@@ -457,13 +457,17 @@ def test_what_is_not_registered_makes_it_unready(host: Host, join: Join, uri: Ur
             return 1
 
     made = host(App())
-    link = made.session._link
+    caller, session = join(), made.session
+    first_id, link = session.id, session._link
     assert link is not None
     link.transport.abort()
-    wait_until(lambda: not made.status()["ready"])
-    assert made.status()["reason"]
+    wait_until(lambda: session.id not in (None, first_id))
     wait_until(lambda: made.status()["ready"])
-    assert join().call(uri("mine")) == 1
+    assert caller.call(uri("mine")) == 1
+    # The Router takes the procedure away.
+    caller.register(uri("mine"), lambda: 2, options={"force_reregister": True})
+    wait_until(lambda: made.status()["reason"] == f"{uri('mine')} is not registered")
+    assert made.status()["ready"] is False
 
 
 # ---------------------------------------------------------------------- handing over and draining
