@@ -17,18 +17,16 @@ import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from services.database import Database
+from services.queries import QueryError, mend, phrase_of, prepare
 
 #: The most hits of one answer.
 MAX_HITS = 1000
-#: The longest query, in characters.
-MAX_QUERY_LENGTH = 1000
 #: What stands around a hit in a snippet, what stands for left out text, and its length in words.
 MARK, ELLIPSIS, SNIPPET_WORDS = "**", "…", 16
-#: A word in a title counts as much as so many in a text.
-TITLE_WEIGHT = 10.0
+#: A word in a title counts as much as so many in a text; words as a phrase more than all.
+TITLE_WEIGHT, PHRASE_WEIGHT = 10.0, 1000.0
 
 # unicode61 takes letters and digits as words and all else as what separates them, so that
 # `read_text` and "os.path" are two words each, next to each other. No stemming: it would find
@@ -39,10 +37,6 @@ CREATE VIRTUAL TABLE IF NOT EXISTS texts
 CREATE TABLE IF NOT EXISTS keys (id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE);
 CREATE TABLE IF NOT EXISTS progress (store TEXT NOT NULL, revision INTEGER NOT NULL);
 """
-
-
-class QueryError(ValueError):
-    """A query that FTS5 does not understand, or a limit that cannot be; the text says the mend."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +58,8 @@ class Hit:
         key: its key in Store.
         title: its title.
         snippet: the part of its text that matches best, with ``**`` around the words that do.
-        rank: by bm25; smaller is better, and all are below 0.
+        rank: smaller is better, and all are below 0: by bm25, less 1000 where plain words of the
+            query stand next to each other.
     """
 
     key: str
@@ -174,37 +169,36 @@ class FullTextIndex:
         """Give the documents that match, best first.
 
         Args:
-            text: a query of FTS5: words that must all be there, ``"a phrase"``, ``word*``, ``AND``,
-                ``OR``, ``NOT``, ``NEAR(a b, 5)``, ``title : word``, and parentheses.
+            text: a query, as `queries` describes it.
             limit: 1 to 1000.
 
         Raises:
             QueryError: the query or the limit is wrong.
         """
-        query = _check_query(text)
+        query = prepare(text)
         if not isinstance(limit, int) or isinstance(limit, bool) or not 1 <= limit <= MAX_HITS:
             raise QueryError(f"limit is {limit!r}; expected a whole number from 1 to {MAX_HITS}")
+        score = "bm25(texts, ?, 1.0)"
+        arguments: list[object] = [MARK, MARK, ELLIPSIS, SNIPPET_WORDS, TITLE_WEIGHT]
+        phrase = phrase_of(text)
+        if phrase is not None:
+            score += " - ? * (texts.rowid IN (SELECT rowid FROM texts WHERE texts MATCH ?))"
+            arguments += [PHRASE_WEIGHT, phrase]
         with self._database.reading() as connection:
             try:
                 rows = connection.execute(
-                    "SELECT keys.key, texts.title, "
-                    "snippet(texts, 1, ?, ?, ?, ?), bm25(texts, ?, 1.0) AS score "
-                    "FROM texts JOIN keys ON keys.id = texts.rowid "
+                    "SELECT keys.key, texts.title, snippet(texts, 1, ?, ?, ?, ?), "
+                    f"{score} AS score FROM texts JOIN keys ON keys.id = texts.rowid "
                     "WHERE texts MATCH ? ORDER BY score, keys.key LIMIT ?",
-                    (MARK, MARK, ELLIPSIS, SNIPPET_WORDS, TITLE_WEIGHT, query, limit),
+                    (*arguments, query, limit),
                 ).fetchall()
             except sqlite3.OperationalError as error:
                 # FTS5 has no code of its own for queries that it does not understand; what fails
                 # for another reason (disk, memory, a lock) has one.
                 if error.sqlite_errorcode != sqlite3.SQLITE_ERROR:
                     raise
-                raise QueryError(_mend(query, str(error))) from error
+                raise QueryError(mend(text, str(error))) from error
         return [Hit(*row) for row in rows]
-
-
-def quoted(text: str) -> str:
-    """Give ``text`` as a phrase of FTS5: nothing in it means anything but itself."""
-    return '"' + text.replace('"', '""') + '"'
 
 
 def _progress(connection: sqlite3.Connection) -> tuple[str, int]:
@@ -222,31 +216,3 @@ def _forget(connection: sqlite3.Connection, key: str) -> None:
     if row is not None:
         connection.execute("DELETE FROM texts WHERE rowid = ?", row)
         connection.execute("DELETE FROM keys WHERE id = ?", row)
-
-
-def _check_query(text: Any) -> str:
-    if not isinstance(text, str):
-        raise QueryError(f"the query is a {type(text).__name__}; expected a string")
-    if len(text) > MAX_QUERY_LENGTH:
-        raise QueryError(
-            f"the query has {len(text)} characters; at most {MAX_QUERY_LENGTH} are taken"
-        )
-    if not text.strip():
-        raise QueryError('the query is empty; give words such as: "context manager"')
-    if "\0" in text or any("\ud800" <= c <= "\udfff" for c in text):
-        raise QueryError("the query has a NUL or half a surrogate pair; leave that out")
-    return text
-
-
-def _mend(query: str, message: str) -> str:
-    """Say what FTS5 does not understand, and what to write instead."""
-    reason = message.removeprefix("fts5: ")
-    if reason == 'syntax error near ""':
-        reason = "it ends too early"
-    elif reason.startswith("no such column:"):
-        reason += " (only title and text can stand before a colon; a minus needs quotes)"
-    elif reason.startswith("unknown special query"):
-        reason = "a * stands after a word"
-    words = query.replace('"', " ").split()
-    phrase = quoted(" ".join(words) or "context manager")
-    return f"cannot search for {query}: {reason}; to find it as it stands, quote it: {phrase}"

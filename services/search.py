@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 from services.following import Follower
-from services.fulltext import FullTextIndex, QueryError
+from services.fulltext import FullTextIndex
+from services.queries import QueryError
 from wampy import ApplicationError, Peer, every, healthcheck, rpc, subscribe
 from wampy.errors import (
     Canceled,
@@ -103,8 +104,8 @@ class Search(Peer):
         """Give the documents that match, best first: ``key``, ``title``, ``snippet``, ``rank``.
 
         Args:
-            text: words that must all be there, ``"a phrase"``, ``word*``, ``AND``, ``OR``, ``NOT``,
-                ``title : word``; what has other signs in it, such as ``"os.path"``, in quotes.
+            text: words that must all be there (first comes what has them next to each other),
+                ``"a phrase"``, ``word*``, ``AND``, ``OR``, ``NOT``, ``title : word``.
             limit: how many at most, 1 to 1000.
         """
         try:

@@ -116,8 +116,8 @@ def test_replica_that_is_behind_for_long_is_unready(make, session, monkeypatch):
 
 def test_wrong_query_is_a_named_error(make, session):
     session.answer = lambda uri, since, timeout: page("s", 0)
-    with pytest.raises(ApplicationError, match="quote it") as caught:
-        make().find("os.path")
+    with pytest.raises(ApplicationError, match="write words only: py") as caught:
+        make().find(".py")
     assert caught.value.uri == "com.example.search.error.query"
 
 
