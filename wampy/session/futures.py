@@ -108,7 +108,7 @@ class ProgressWaiter(Waiter):
 
     def settle(self, message: Any, error: WampyError | None) -> bool:
         """Take a part, or the end."""
-        if error is None and message.details.get("progress"):
+        if error is None and (message.details or {}).get("progress"):
             self.parts.append(message)
             self.wake()
             return False
