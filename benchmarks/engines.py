@@ -11,12 +11,13 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-from benchmarks.common import HERE, REALM, ROOT, OpenCrossbar, rival, wait_for
+from benchmarks.common import HERE, REALM, OpenCrossbar, rival, wait_for
 
 #: Of honcho, circus and supervisord alike: as many descriptors as 100 children need.
 NAMES = ("wampy", "supervisord", "circus", "honcho")
@@ -29,14 +30,30 @@ def wampy_program() -> str:
 
 
 class Engine:
-    """One engine with ``count`` Peers that all offer one procedure, from ``start`` to ``stop``."""
+    """One engine with ``count`` Peers, from ``start`` to ``stop``.
 
-    def __init__(self, name: str, router: OpenCrossbar, folder: Path, count: int, uri: str) -> None:
+    They all offer the one procedure ``uri``; or each its own, ``uri`` with the Peer's number from 0
+    added, where ``is_shared`` is False.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        router: OpenCrossbar,
+        folder: Path,
+        count: int,
+        uri: str,
+        is_shared: bool = True,
+    ) -> None:
         self.name, self.router, self.folder = name, router, folder
-        self.count, self.uri = count, uri
+        self.count, self.uri, self.is_shared = count, uri, is_shared
         self._process: subprocess.Popen[bytes] | None = None
         folder.mkdir(parents=True, exist_ok=True)
         getattr(self, f"_configure_{name}")()
+
+    @property
+    def is_started(self) -> bool:
+        return self._process is not None or self.name == "wampy"
 
     def start(self) -> None:
         """Type the command. wampy's returns when all is ready, the others run in the foreground."""
@@ -73,16 +90,16 @@ class Engine:
         """Give the pid of the process that watches the Peers."""
         return self._process.pid if self._process else int(self.ps()["pid"])
 
-    def peers(self) -> list[int]:
-        """Give the pids of the Peers."""
+    def pid_of(self, number: int) -> int:
+        """Give the pid of the Peer with a procedure of its own; 0 while there is none."""
         if self._process is None:
-            return [one["pid"] for one in self.ps()["instances"]]
-        return [
-            child.pid
-            for child in psutil.Process(self._process.pid).children(recursive=True)
-            if "autobahn_peer.py" in " ".join(child.cmdline())
-            and not child.cmdline()[0].endswith("sh")
-        ]
+            rows = {one["name"]: one["pid"] for one in self.ps()["instances"]}
+            return int(rows[f"echo{number}"] or 0)
+        for child in psutil.Process(self._process.pid).children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
+                if child.cmdline()[-1:] == [f"{self.uri}{number}"]:
+                    return child.pid
+        return 0
 
     def stop(self) -> None:
         if self._process is None:
@@ -101,22 +118,32 @@ class Engine:
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
 
-    def _peer_command(self) -> str:
+    def _peer_command(self, number: str) -> str:
+        """Give the command of a Peer; ``number`` is how the engine spells the Peer's own."""
         peer = HERE / "rivals" / "autobahn_peer.py"
-        return f"{rival('python')} {peer} {self.router.url} {self.uri}"
+        uri = self.uri if self.is_shared else self.uri + number
+        return f"{rival('python')} {peer} {self.router.url} {uri}"
 
     def _configure_wampy(self) -> None:
+        peers = {"echo": self.uri}
+        if not self.is_shared:
+            peers = {f"echo{number}": f"{self.uri}{number}" for number in range(self.count)}
+        replicas = self.count if self.is_shared else 1
         (self.folder / "bench_peer.py").write_text(
-            "from wampy import Peer, rpc\n\n\n"
-            "class Echo(Peer):\n"
-            f"    @rpc({self.uri!r})\n"
-            "    def echo(self, text):\n"
-            "        return text\n"
+            "from wampy import Peer, rpc\n"
+            + "".join(
+                f"\n\nclass {name.title()}(Peer):\n    @rpc({uri!r})\n"
+                "    def echo(self, text):\n        return text\n"
+                for name, uri in peers.items()
+            )
         )
         (self.folder / "wampy.toml").write_text(
             f'[stack]\nname = "bench"\nrealm = "{REALM}"\n\n'
-            f'[router]\ntype = "external"\nurl = "{self.router.unix_url}"\n\n'
-            f'[peers.echo]\napp = "bench_peer:Echo"\nreplicas = {self.count}\n'
+            f'[router]\ntype = "external"\nurl = "{self.router.unix_url}"\n'
+            + "".join(
+                f'\n[peers.{name}]\napp = "bench_peer:{name.title()}"\nreplicas = {replicas}\n'
+                for name in peers
+            )
         )
         self._argv = [wampy_program(), "up", "-d"]
 
@@ -124,33 +151,40 @@ class Engine:
         (self.folder / "supervisord.conf").write_text(
             "[supervisord]\nnodaemon=true\n"
             f"logfile={self.folder}/supervisord.log\npidfile={self.folder}/pid\n\n"
-            f"[program:peer]\ncommand={self._peer_command()}\nnumprocs={self.count}\n"
-            "process_name=%(program_name)s_%(process_num)03d\nautorestart=true\n"
+            f"[program:peer]\ncommand={self._peer_command('%(process_num)d')}\n"
+            f"numprocs={self.count}\nprocess_name=peer_%(process_num)d\nautorestart=true\n"
         )
         self._argv = [rival("supervisord"), "-c", str(self.folder / "supervisord.conf")]
 
     def _configure_circus(self) -> None:
+        shared = [("peer", self.count, self._peer_command(""))]
+        own = [(f"peer{n}", 1, self._peer_command(str(n))) for n in range(self.count)]
         (self.folder / "circus.ini").write_text(
             f"[circus]\nendpoint = ipc://{self.folder}/endpoint\n"
             f"pubsub_endpoint = ipc://{self.folder}/pubsub\n"
-            f"stats_endpoint = ipc://{self.folder}/stats\n\n"
-            f"[watcher:peer]\ncmd = {self._peer_command()}\nnumprocesses = {self.count}\n"
+            f"stats_endpoint = ipc://{self.folder}/stats\n"
+            + "".join(
+                f"\n[watcher:{name}]\ncmd = {command}\nnumprocesses = {count}\n"
+                for name, count, command in (shared if self.is_shared else own)
+            )
         )
         self._argv = [rival("circusd"), str(self.folder / "circus.ini")]
 
     def _configure_honcho(self) -> None:
-        (self.folder / "Procfile").write_text(f"peer: exec {self._peer_command()}\n")
+        (self.folder / "Procfile").write_text(f"peer: exec {self._peer_command('')}\n")
         self._argv = [rival("honcho"), "start", "-c", f"peer={self.count}"]
 
 
 @contextlib.contextmanager
-def running(name: str, router: OpenCrossbar, folder: Path, count: int, uri: str):
+def running(
+    name: str, router: OpenCrossbar, folder: Path, count: int, uri: str, is_shared: bool = True
+) -> Iterator[Engine]:
     """An engine that was configured; it is stopped when the block ends, started by who measures."""
-    engine = Engine(name, router, folder / name, count, uri)
+    engine = Engine(name, router, folder / name, count, uri, is_shared)
     try:
         yield engine
     finally:
-        if engine._process is not None or name == "wampy":
+        if engine.is_started:
             engine.stop()
 
 
@@ -169,6 +203,3 @@ def wait_for_callees(session, uri: str, count: int, timeout_s: float = 180.0) ->
 def wait_for_none(session, uri: str) -> None:
     """Wait until the Router has forgotten the last engine's Peers."""
     wait_for(lambda: callees(session, uri) == 0, 60, "the last engine's Peers are gone", 0.02)
-
-
-__all__ = ["NAMES", "RESTARTING", "ROOT", "Engine", "running", "wait_for_callees", "wait_for_none"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import time
@@ -15,26 +16,27 @@ from benchmarks.common import (
     temporary_folder,
     wait_for,
 )
-from benchmarks.engines import RESTARTING, Engine, running, wait_for_callees
+from benchmarks.engines import RESTARTING, Engine, running
 from wampy import RequestError, RequestTimeout, Session
 
-#: Before each kill the Peer has been well for so long: engines treat what dies young differently.
-SETTLED_S = 1.5
+#: Before the first kill all have been well for so long: engines treat what dies young differently.
+SETTLED_S = 3.0
 
 
-def answers(session: Session) -> bool:
+def answers(session: Session, uri: str) -> bool:
     try:
-        return bool(session.call(PROCEDURE, "hello", timeout=5.0) == "hello")
+        return bool(session.call(uri, "hello", timeout=5.0) == "hello")
     except (RequestError, RequestTimeout):
         return False
 
 
-def kill_once(session: Session, engine: Engine) -> float:
+def kill(session: Session, engine: Engine, number: int) -> float:
     """Give the milliseconds from the kill to the first answer after it."""
-    (pid,) = wait_for(lambda: [pid for pid in engine.peers() if pid], 10, "one Peer")
+    uri = f"{PROCEDURE}{number}"
+    pid = wait_for(lambda: engine.pid_of(number), 10, f"Peer {number}")
     os.kill(pid, signal.SIGKILL)
     began = time.monotonic()
-    wait_for(lambda: answers(session), 30, "the procedure answers again", 0.001)
+    wait_for(lambda: answers(session, uri), 30, f"{uri} answers again", 0.001)
     return (time.monotonic() - began) * 1000
 
 
@@ -44,20 +46,25 @@ def main() -> None:
         "kill_to_callable",
         "One Peer killed with -9, until its procedure answers again",
         "ms",
-        "One Peer, no replica; a caller tries each millisecond. honcho starts nothing again.",
+        f"{options.kills} Peers without replicas, each killed once; a caller tries each ms.",
         digits=0,
     )
     with open_crossbar() as router, Session(router.unix_url, realm="realm1") as session:
         for name in chosen(RESTARTING, options.only):
             with (
                 temporary_folder() as folder,
-                running(name, router, folder, 1, PROCEDURE) as engine,
+                running(name, router, folder, options.kills, PROCEDURE, False) as engine,
             ):
                 engine.start()
-                wait_for_callees(session, PROCEDURE, 1)
-                for _ in range(options.kills):
-                    time.sleep(SETTLED_S)
-                    table.add(name, kill_once(session, engine))
+                for number in range(options.kills):
+                    wait_for(
+                        functools.partial(answers, session, f"{PROCEDURE}{number}"),
+                        60,
+                        "all answer",
+                    )
+                time.sleep(SETTLED_S)
+                for number in range(options.kills):
+                    table.add(name, kill(session, engine, number))
     table.cannot("honcho", "ends everything when one process dies")
     table.write(keep=not options.only)
 
