@@ -288,8 +288,6 @@ def _refuse_culprit(
 ) -> None:
     """Raise a SerializationError for the first value that cannot be sent, if there is one."""
     for what in message.__struct_fields__:
-        if what == "signature":
-            continue
         found = _culprit(getattr(message, what), what, 0, is_json)
         if found is not None:
             raise SerializationError(f"{message.name}: {found}") from cause

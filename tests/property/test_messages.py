@@ -1,0 +1,53 @@
+"""Messages: what is made comes back as it was, and no list whatever breaks the parser."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.property.wamp import anything, messages
+from wampy.errors import RemoteProtocolError
+from wampy.messages import MESSAGES, Message, parse_message
+
+
+def as_received(value: object) -> object:
+    """Give lists for tuples, as serializers decode them."""
+    if isinstance(value, (list, tuple)):
+        return [as_received(item) for item in value]
+    return value
+
+
+@given(messages())
+def test_round_trip(message):
+    fields = message.construct()
+    assert fields[0] == message.WAMP_CODE
+    assert parse_message(as_received(fields)) == message
+
+
+@given(st.one_of(anything(), st.lists(anything())))
+def test_any_value(value):
+    check(value)
+
+
+@given(st.sampled_from(list(MESSAGES)), st.lists(anything(), max_size=7))
+def test_any_list_with_a_code(code, elements):
+    check([code, *elements])
+
+
+@given(messages(), st.data())
+def test_a_message_with_one_element_changed(message, data):
+    fields = as_received(message.construct())
+    assert isinstance(fields, list)
+    index = data.draw(st.integers(0, len(fields) - 1))
+    fields[index] = data.draw(anything())
+    check(fields)
+
+
+def check(value: object) -> None:
+    """A message, or a RemoteProtocolError; and a message can be sent again."""
+    try:
+        message = parse_message(value)
+    except RemoteProtocolError:
+        return
+    assert isinstance(message, Message)
+    assert parse_message(as_received(message.construct())) == message or message != message

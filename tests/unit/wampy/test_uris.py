@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import pytest
+
+from wampy.errors import LocalProtocolError
+from wampy.uris import check_uri, is_pattern, is_uri
+
+
+@pytest.mark.parametrize("uri", ["a", "com.example.now", "A-b.Ü", "callee_application_entrypoint"])
+def test_the_loose_rule_takes_any_characters(uri):
+    assert is_uri(uri)
+    assert check_uri(uri) == uri
+
+
+@pytest.mark.parametrize(
+    "uri", ["", ".", "a.", ".a", "a..b", "a b", "a#b", "a\n", "a.b\n", "a\u2003b"]
+)
+def test_empty_parts_white_space_and_hashes_are_refused(uri):
+    """A trailing newline too, which ``$`` of a regular expression would let pass."""
+    assert not is_uri(uri)
+    with pytest.raises(LocalProtocolError, match="is not a URI"):
+        check_uri(uri)
+
+
+@pytest.mark.parametrize("match", ["prefix", "wildcard"])
+@pytest.mark.parametrize("pattern", ["", "a.", "a..b", "..", "a.b"])
+def test_patterns_may_have_empty_parts(pattern, match):
+    assert is_pattern(pattern, match)
+    assert check_uri(pattern, match) == pattern
+
+
+def test_patterns_have_no_white_space_either():
+    with pytest.raises(LocalProtocolError):
+        check_uri("a. b", "wildcard")
+
+
+def test_an_exact_pattern_is_a_uri():
+    assert is_pattern("a.b", "exact")
+    assert not is_pattern("a..b", "exact")
+
+
+@pytest.mark.parametrize("value", [5, None, ["a"], {}, b"a.b"])
+def test_what_is_no_text_is_no_uri(value):
+    """Whatever it is, hashable or not, it is our error and no TypeError."""
+    assert not is_uri(value)
+    assert not is_pattern(value, "prefix")
+    with pytest.raises(LocalProtocolError, match="is not a URI"):
+        check_uri(value)
+
+
+def test_there_are_three_ways_to_match():
+    with pytest.raises(LocalProtocolError, match="exact, prefix, wildcard"):
+        check_uri("a.b", "regex")
