@@ -13,6 +13,7 @@ help:
 	@echo 'make test   every test, those against a real Crossbar too (fast: unit and property tests only)'
 	@echo 'make lint   ruff: check and format'
 	@echo 'make types  mypy, strict'
+	@echo 'make coverage  how much of what decides and parses the fast tests reach'
 	@echo 'make bench  the comparisons of benchmarks/, into benchmarks/results/'
 	@echo 'make soak   what takes longer than a test run may'
 	@echo 'make clean  remove the venvs and what was built'
@@ -62,6 +63,16 @@ test: setup
 
 fast: $(VENV)/.installed
 	$(BIN)/python -m pytest tests/test_architecture.py tests/unit tests/property $(PYTEST_ARGS)
+
+# What decides and what parses is to be covered by tests that need no Router. The rest is seen at work by the other tiers, in
+# processes that are killed: a percentage there would measure the killing.
+DECIDES := orchestrator/core/*,orchestrator/router/*,wampy/messages/*,wampy/protocol/*
+
+coverage: $(VENV)/.installed
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest tests/unit tests/property -q $(PYTEST_ARGS)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report --include='$(DECIDES)' --fail-under=95
 
 # The fast tiers once more, against the wheel as users get it. The tests are copied to where the packages are not, so that
 # a file that the wheel lacks is missed here.

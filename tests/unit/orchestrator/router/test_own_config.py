@@ -78,6 +78,11 @@ def test_a_web_transport_has_paths(own) -> None:
     assert plan_router(own(web), new_principals(), 18999).public_url == "wss://[::1]:18999/wamp"
 
 
+def test_rawsocket_alone_can_be_told(own) -> None:
+    raw = {"type": "rawsocket", "endpoint": {"type": "tcp", "port": 18999, "interface": "::"}}
+    assert plan_router(own(raw), new_principals(), 18999).public_url == "tcp://[::1]:18999"
+
+
 def test_a_port_may_come_from_the_environment(own) -> None:
     transport = {"type": "websocket", "endpoint": {"type": "tcp", "port": "$PORT"}}
     assert plan_router(own(transport, environ={"PORT": "18998"}), new_principals(), 0).port == 18998
