@@ -140,7 +140,7 @@ class FrameReader:
         self._max_bytes = max_bytes
         self._buffer = bytearray()
 
-    def feed(self, received: bytes) -> list[Frame]:
+    def feed(self, received: bytes | bytearray) -> list[Frame]:
         """Take bytes, give the frames that are whole now.
 
         Raises:
@@ -149,7 +149,7 @@ class FrameReader:
         """
         buffer = self._buffer
         # Mostly whole frames come and none waits: they are cut out without a copy of them all.
-        source: bytes | bytearray = received
+        source = received
         if buffer:
             buffer += received
             source = buffer

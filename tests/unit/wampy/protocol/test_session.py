@@ -89,11 +89,9 @@ def assert_broken(protocol: ClientProtocol, message, what: str) -> None:
 
 def test_joining_as_nobody():
     protocol = ClientProtocol("realm1", agent="wampy-1.0")
-    assert protocol.state is SessionState.NEW
     assert protocol.hello() == Hello(
         realm="realm1", details={"agent": "wampy-1.0", "roles": DEFAULT_ROLES}
     )
-    assert protocol.state is SessionState.ESTABLISHING
     assert protocol.session_id is None
     assert protocol.receive(WELCOME) == Joined(WELCOME)
     assert protocol.state is SessionState.ESTABLISHED
@@ -144,10 +142,25 @@ def test_aborted_later():
 def test_we_leave():
     protocol = joined()
     assert protocol.goodbye() == Goodbye(details={}, reason="wamp.close.normal")
-    assert protocol.state is SessionState.CLOSING
     answer = Goodbye(details={}, reason="wamp.close.goodbye_and_out")
     assert protocol.receive(answer) == Left(answer, None)
     assert protocol.state is SessionState.CLOSED
+
+
+def test_the_states_on_the_way():
+    protocol = ClientProtocol("realm1")
+    states = [protocol.state]
+    for step in (
+        protocol.hello,
+        lambda: protocol.receive(WELCOME),
+        protocol.goodbye,
+        lambda: protocol.receive(Goodbye(reason="a.b")),
+    ):
+        step()
+        states.append(protocol.state)
+    assert [state.value for state in states] == [
+        "new", "establishing", "established", "closing", "closed",
+    ]  # fmt: skip
 
 
 def test_the_router_leaves():
