@@ -206,32 +206,34 @@ def _is_sound(message: Message, size: int) -> bool:
     if last is not None and getattr(message, last) is None:
         return False
     # Each level takes a byte at least.
-    return size <= MAX_DEPTH or all(
-        _is_shallow(getattr(message, name), 1) for name in message.__struct_fields__
+    return size <= MAX_DEPTH or _is_shallow(
+        [getattr(message, name) for name in message.__struct_fields__]
     )
 
 
 def _check_depth(fields: Any) -> None:
-    if not _is_shallow(fields, 0):
+    if not _is_shallow([fields] if type(fields) is dict else fields):
         raise RemoteProtocolError(f"lists and dictionaries are nested more than {MAX_DEPTH} deep")
 
 
-def _is_shallow(value: Any, depth: int) -> bool:
-    """Whether nothing in it is nested too deeply; a list as key is, since nobody wants it."""
-    kind = type(value)
-    if kind is dict:
-        if tuple in map(type, value):
-            return False
-        value = value.values()
-    elif kind is not list and kind is not tuple:
+def _is_shallow(level: Any) -> bool:
+    """Whether nothing in a message's list is nested too deeply; level by level, without recursion.
+
+    Keys are looked at as well: MessagePack may have lists there.
+    """
+    if type(level) is not list:
         return True
-    if depth > MAX_DEPTH:
-        return False
-    if not _SCALARS.issuperset(map(type, value)):
-        for item in value:
-            if item and type(item) in _CONTAINERS and not _is_shallow(item, depth + 1):
-                return False
-    return True
+    level = [item for item in level if type(item) in _CONTAINERS]
+    for _ in range(MAX_DEPTH):
+        level = [
+            item
+            for value in level
+            for item in ((*value, *value.values()) if type(value) is dict else value)
+            if type(item) in _CONTAINERS
+        ]
+        if not level:
+            return True
+    return not any(level)
 
 
 def _unescaped(value: Any) -> Any:
