@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import re
 import typing
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -46,7 +45,6 @@ class Peer:
     config: Any
     name: str
     index: int
-    log: logging.Logger
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """Make an instance that has its attributes before ``__init__`` runs."""
@@ -73,7 +71,11 @@ class Peer:
         self.config = self.check_config(config)
         self.name = name
         self.index = index
-        self.log = logging.getLogger(f"wampy.peer.{name}")
+
+    @property
+    def log(self) -> logging.Logger:
+        """The Peer's own logger, ``wampy.peer.NAME``."""
+        return logging.getLogger(f"wampy.peer.{self.name}")
 
     @classmethod
     def check_config(cls, config: Mapping[str, Any]) -> Any:
@@ -152,4 +154,6 @@ def _lowered(text: str) -> str:
 
 
 def _snake_case(name: str) -> str:
+    import re
+
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
 import threading
 import time
 from collections.abc import Callable, Coroutine
+from types import CoroutineType
 from typing import Any
 
 logger = logging.getLogger(__name__)
@@ -69,7 +69,7 @@ class Health:
         for name, check in self._checks:
             try:
                 result = check()
-                if inspect.iscoroutine(result):
+                if type(result) is CoroutineType:
                     result = _wait_for(result)
             except BaseException as error:  # whatever a check raises is its answer
                 reason = f"{name}: {type(error).__name__}: {error}"

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from wampy.entrypoints import HealthCheck, Timer, entrypoints_of, procedures_of, topics_of
+from wampy.entrypoints import (
+    Procedure,
+    Timer,
+    Topic,
+    entrypoints_of,
+    procedures_of,
+    topics_of,
+)
 from wampy.errors import WampyError
 from wampy.host.clock import Clock
 from wampy.host.health import Health
@@ -50,58 +56,43 @@ class PeerHost:
         self.session = session
         self._debug = debug
         session.dispatcher.configure(concurrency, queue)
-        self._procedures = self._make_procedures()
-        self._topics = self._make_topics()
+        self._procedures: list[Registration] = []
+        self._topics: list[Subscription] = []
+        checks: list[tuple[str, Callable[[], Any]]] = []
+        timers: list[tuple[float, str, Callable[[], Any]]] = []
+        for name, entry in entrypoints_of(type(peer)):
+            method = getattr(peer, name)
+            if isinstance(entry, Procedure):
+                self._procedures.append(self._procedure(name, method, entry))
+            elif isinstance(entry, Topic):
+                self._topics.append(Subscription(session, entry.uri, method, entry.options()))
+            elif isinstance(entry, Timer):
+                timers.append((entry.interval_s, name, method))
+            else:
+                checks.append((name, method))
         self._controls = [
             Registration(session, uri, function, {"invoke": "single"}, is_control=True)
             for uri, function in (control_procedures or {}).items()
         ]
-        cls = type(peer)
-        self._health = Health(
-            [
-                (name, getattr(peer, name))
-                for name, entry in entrypoints_of(cls)
-                if isinstance(entry, HealthCheck)
-            ]
-        )
-        self._clock = Clock(
-            session,
-            [
-                (entry.interval_s, name, getattr(peer, name))
-                for name, entry in entrypoints_of(cls)
-                if isinstance(entry, Timer)
-            ],
-        )
+        self._health = Health(checks)
+        self._clock = Clock(session, timers)
         self._lock = threading.Lock()  # guards the three below; a leaf
         self._is_started = False
         self._is_draining = False
         self._was_clean = True
         self._drained = threading.Event()
 
-    def _make_procedures(self) -> list[Registration]:
-        made = []
-        for uri, name, entry in procedures_of(type(self.peer)):
-            options = {"invoke": "roundrobin", **entry.options()}
-            if options["invoke"] == "single":
-                del options["invoke"]
-            made.append(
-                Registration(
-                    self.session,
-                    uri,
-                    getattr(self.peer, name),
-                    options,
-                    limit=entry.concurrency,
-                    expected=entry.expected,
-                    is_debug=self._debug,
-                )
-            )
-        return made
-
-    def _make_topics(self) -> list[Subscription]:
-        return [
-            Subscription(self.session, uri, getattr(self.peer, name), entry.options())
-            for uri, name, entry in topics_of(type(self.peer))
-        ]
+    def _procedure(self, name: str, method: Callable[..., Any], entry: Procedure) -> Registration:
+        return Registration(
+            self.session,
+            entry.uri if entry.uri is not None else self.peer.prefix + name,
+            method,
+            # Shared, whatever the number: one that replaces another registers beside it.
+            {"invoke": "roundrobin", **entry.options()},
+            limit=entry.concurrency,
+            expected=entry.expected,
+            is_debug=self._debug,
+        )
 
     # ------------------------------------------------------------------ start
 
@@ -223,6 +214,8 @@ class PeerHost:
 
     def describe(self) -> dict[str, Any]:
         """Give procedures and topics with signatures and docstrings, in plain types."""
+        import inspect
+
         return {
             "peer": f"{type(self.peer).__module__}:{type(self.peer).__qualname__}",
             "doc": inspect.getdoc(type(self.peer)) or "",
@@ -243,6 +236,8 @@ class PeerHost:
 
 
 def _describe(method: Callable[..., Any]) -> dict[str, str]:
+    import inspect
+
     try:
         signature = str(inspect.signature(method))
     except (TypeError, ValueError):

@@ -162,7 +162,6 @@ class Connecting(Answering):
             raise welcome.error
         logger.info('received "%s" message', "WELCOME")
         logger.info("session started with ID: %s", link.protocol.session_id)
-        self._call_back(self._on_join)
 
     def welcomed_locked(self, link: Link) -> None:
         """Take note that a Link is joined: who waited for that goes on."""
@@ -246,6 +245,7 @@ class Connecting(Answering):
                 self._last_failure = error
             else:
                 self._last_failure = None
+                self._call_back(self._on_join)
                 self._restore_in_background()
                 return link
             # Jitter, so that a hundred Peers do not knock at the same moment.
@@ -275,10 +275,13 @@ class Connecting(Answering):
                     self._is_calling_back = False
                     return
                 callback = self._callbacks.popleft()
-            try:
-                callback()
-            except BaseException:  # user code; the next one is called all the same
-                logger.exception("%r failed", callback)
+            self._guarded(callback)
+
+    def _guarded(self, callback: Callable[[], Any]) -> None:
+        try:
+            callback()
+        except Exception:  # user code; the Session goes on all the same
+            logger.exception("%r failed", callback)
 
     def _close(self) -> None:
         """End for good: GOODBYE, then threads and socket. Idempotent, bounded to a few seconds."""

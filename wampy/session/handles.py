@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -192,8 +191,17 @@ class SetUp(Waiter):
         return super().settle(message, error)
 
 
+#: inspect.CO_COROUTINE; asking inspect itself touches much memory that processes share.
+_COROUTINE = 0x80
+
+
 def is_async(handler: Callable[..., Any]) -> bool:
     """Whether calling it gives a coroutine."""
+    code = getattr(getattr(handler, "__func__", handler), "__code__", None)
+    if code is not None:
+        return bool(code.co_flags & _COROUTINE)
+    import inspect
+
     return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(
-        getattr(handler, "__call__", None)  # noqa: B004 - its type is wanted, not whether it has one
+        getattr(handler, "__call__", None)  # noqa: B004 - its kind is wanted, not whether it has one
     )

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
-import traceback
-from collections.abc import Coroutine, Generator
+from collections.abc import Coroutine
+from types import CoroutineType, GeneratorType
 from typing import TYPE_CHECKING, Any
 
 from wampy.dispatch import Job
@@ -48,9 +47,10 @@ class InvocationJob(Job):
                 result = self.registration.handler(*(message.args or ()), **kwargs)
             else:
                 result = self.registration.handler(*(message.args or ()))
-            if self.lane.is_async:
+            kind = type(result)
+            if kind is CoroutineType:
                 return result  # type: ignore[no-any-return]
-            if isinstance(result, Generator):
+            if kind is GeneratorType:
                 result = self._exhaust(result)
         except BaseException as error:  # whatever a handler raises is for the caller to know
             self.finish(None, error)
@@ -66,7 +66,7 @@ class InvocationJob(Job):
             uri, args, kwargs = self._describe(error)
             self.engine.answer_error(self.link, self, uri, args, kwargs)
 
-    def _exhaust(self, parts: Generator[Any, Any, Any]) -> Any:
+    def _exhaust(self, parts: GeneratorType[Any, Any, Any]) -> Any:
         """Run a handler that yields: each part is progress if the caller wants that, else kept."""
         is_wanted = bool((self.message.details or {}).get("receive_progress"))
         kept: list[Any] = []
@@ -95,6 +95,8 @@ class InvocationJob(Job):
         text = f"{name}: {error}" if str(error) else name
         kwargs: dict[str, Any] = {}
         if registration.is_debug:
+            import traceback
+
             kwargs["traceback"] = "".join(traceback.format_exception(error))
         if isinstance(error, registration.expected):
             logger.warning("%s: %s", registration.uri, text)
@@ -110,6 +112,8 @@ class InvocationJob(Job):
         trace = error.__traceback__
         if trace is None or trace.tb_next is not None:
             return False
+        import inspect
+
         try:
             inspect.signature(self.registration.handler).bind(
                 *(self.message.args or ()), **(self.message.kwargs or {})
@@ -139,8 +143,8 @@ class EventJob(Job):
         message = self.message
         try:
             result = self.subscription.handler(*(message.args or ()), **(message.kwargs or {}))
-            if self.lane.is_async:
-                return result  # type: ignore[no-any-return]
+            if type(result) is CoroutineType:
+                return result
         except BaseException as error:  # a handler's failure is its own; the next event comes
             self.finish(None, error)
         return None
@@ -166,8 +170,8 @@ class CallbackJob(Job):
         """Call it."""
         try:
             result = self.callback()
-            if self.lane.is_async:
-                return result  # type: ignore[no-any-return]
+            if type(result) is CoroutineType:
+                return result
         except BaseException as error:  # as for events
             self.finish(None, error)
         return None

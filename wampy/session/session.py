@@ -48,8 +48,9 @@ class Session(Establishing):
         reconnect: False: a lost connection stays lost.
         timeout: seconds that a request waits when nobody says how long, connecting included.
         serializer: ``msgpack`` or ``json``; default: what the Router takes, in this order.
-        on_join: called after each join, the first and every later one, in a thread of its own.
-        on_leave: called when a joined Session was lost or has ended, likewise.
+        on_join: called after each join; the first time within ``begin``, later in a thread of its
+            own. Must not wait for long.
+        on_leave: called when a joined Session was lost or has ended, in a thread of its own.
         ping_interval: seconds of silence after which the Router is asked whether it lives; 0: off.
         ca: a file of certificates to trust instead of the system's, for ``wss`` and ``tcps``.
 
@@ -138,8 +139,10 @@ class Session(Establishing):
         finally:
             with self._lock:
                 self._turn.release_locked(is_urgent=False)
+        self._is_begun = True
+        if self._on_join is not None:
+            self._guarded(self._on_join)
         with self._lock:
-            self._is_begun = True
             self._start_thread_locked()
 
     def _join_first(self, link: Link | None, deadline: float) -> Link:

@@ -12,19 +12,27 @@ from __future__ import annotations
 import contextlib
 import select
 import socket
-import ssl
 import threading
 import time
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from wampy.errors import ConnectFailed, ConnectionLost, LocalProtocolError
 from wampy.transports.address import Address
 from wampy.transports.frames import Frame
 
+if TYPE_CHECKING:
+    import ssl
+
 #: Bytes asked for in one read: dozens of messages, when so many are waiting.
 _READ_BYTES = 65536
 #: Reads while the socket has more, before the frames are handed on.
 _READS_AT_ONCE = 16
+#: Plain integers: what `socket` has are enums, and their arithmetic is Python code.
+_SEND_FLAGS = int(socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+_RECEIVE_FLAGS = int(socket.MSG_DONTWAIT)
+_BOTH = int(socket.SHUT_RDWR)
+#: How long a Router whose queue of connections is full is given, in seconds, before the next try.
+_BACKLOG_PAUSE_S = 0.005
 
 
 class MessageTooLong(LocalProtocolError):
@@ -66,7 +74,7 @@ class StreamTransport:
     def __init__(
         self,
         url: str,
-        sock: socket.socket,
+        sock: socket.SocketType,
         codec: Codec,
         *,
         serializer_name: str,
@@ -82,7 +90,7 @@ class StreamTransport:
         self._socket = sock
         self._first = first
         # An SSL object must not be used by two threads at once; its calls never wait here.
-        self._ssl_lock = threading.Lock() if isinstance(sock, ssl.SSLSocket) else None
+        self._ssl_lock = threading.Lock() if hasattr(sock, "pending") else None
         self._readable = select.poll()
         self._readable.register(sock, select.POLLIN)
         self._writable = select.poll()
@@ -110,7 +118,7 @@ class StreamTransport:
             else:
                 if not self._readable.poll(timeout_s * 1000.0):
                     return []
-                data = self._socket.recv(_READ_BYTES, socket.MSG_DONTWAIT)
+                data = self._socket.recv(_READ_BYTES, _RECEIVE_FLAGS)
         except BlockingIOError:
             return []
         except (OSError, ValueError) as error:
@@ -121,6 +129,8 @@ class StreamTransport:
 
     def _receive_tls(self, timeout_s: float) -> bytes:
         """Read what there is; wait once for more, for the socket may have half a record only."""
+        import ssl
+
         assert self._ssl_lock is not None
         for wait_ms in (0.0, timeout_s * 1000.0):
             if wait_ms and not self._readable.poll(wait_ms):
@@ -173,19 +183,27 @@ class StreamTransport:
             raise ConnectionLost(f"connection to {self.url} lost: {explain(error)}") from error
 
     def _send_some(self, data: bytes | memoryview) -> int:
+        if self._ssl_lock:
+            return self._send_some_tls(data, self._ssl_lock)
         try:
-            if self._ssl_lock:
-                with self._ssl_lock:
-                    return self._socket.send(data)
-            return self._socket.send(data, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
-        except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
+            return self._socket.send(data, _SEND_FLAGS)
+        except BlockingIOError:
+            return 0
+
+    def _send_some_tls(self, data: bytes | memoryview, lock: threading.Lock) -> int:
+        import ssl
+
+        try:
+            with lock:
+                return self._socket.send(data)
+        except (ssl.SSLWantWriteError, ssl.SSLWantReadError):
             return 0
 
     def abort(self) -> None:
         """End the connection at once; who waits in it gets ConnectionLost. Idempotent."""
         with contextlib.suppress(OSError):
             # Not SSLSocket.shutdown, which would drop the SSL object under the other threads.
-            socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+            socket.SocketType.shutdown(self._socket, _BOTH)
 
     def close(self) -> None:
         """Give the descriptor back. Idempotent."""
@@ -200,7 +218,7 @@ class DeadlineSocket:
     and not asked for.
     """
 
-    def __init__(self, sock: socket.socket, deadline: float) -> None:
+    def __init__(self, sock: socket.SocketType, deadline: float) -> None:
         self._socket = sock
         self._deadline = deadline
         self.rest = b""
@@ -252,7 +270,9 @@ class DeadlineSocket:
         self._socket.shutdown(how)
 
 
-def open_socket(address: Address, deadline: float, ca: str | None) -> tuple[socket.socket, bool]:
+def open_socket(
+    address: Address, deadline: float, ca: str | None
+) -> tuple[socket.SocketType, bool]:
     """Connect; with TLS where the URL says so, the certificate and the name verified, always.
 
     Args:
@@ -267,30 +287,41 @@ def open_socket(address: Address, deadline: float, ca: str | None) -> tuple[sock
         ConnectFailed: with the URL and the reason.
     """
     try:
-        sock = _connect(address, deadline)
+        if address.is_unix:
+            return _connect_unix(address.path, deadline), True
+        sock = _connect_tcp(address, deadline)
     except OSError as error:
         raise ConnectFailed(address.url, explain(error)) from error
     try:
         if not address.is_secure:
-            return sock, address.is_unix or _is_loopback(sock)
-        context = ssl.create_default_context(cafile=ca)
-        sock.settimeout(max(0.001, deadline - time.monotonic()))
-        return context.wrap_socket(sock, server_hostname=address.host), True
+            return sock, _is_loopback(sock)
+        return _wrap(sock, address, deadline, ca), True
     except (OSError, ValueError) as error:
         sock.close()
         raise ConnectFailed(address.url, explain(error)) from error
 
 
-def _connect(address: Address, deadline: float) -> socket.socket:
-    if address.is_unix:
-        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
+def _connect_unix(path: str, deadline: float) -> socket.SocketType:
+    # The plain C type: what socket.socket adds is of no use here, and each process pays for it.
+    sock = socket.SocketType(int(socket.AF_UNIX), int(socket.SOCK_STREAM))
+    try:
+        while True:
             sock.settimeout(max(0.001, deadline - time.monotonic()))
-            sock.connect(address.path)
-        except BaseException:
-            sock.close()
-            raise
-        return sock
+            try:
+                sock.connect(path)
+            except BlockingIOError:
+                # The Router's backlog is full: a unix socket says so instead of waiting.
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(_BACKLOG_PAUSE_S)
+            else:
+                return sock
+    except BaseException:
+        sock.close()
+        raise
+
+
+def _connect_tcp(address: Address, deadline: float) -> socket.socket:
     remaining = max(0.001, deadline - time.monotonic())
     sock = socket.create_connection((address.host or "", address.port or 0), remaining)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -298,7 +329,16 @@ def _connect(address: Address, deadline: float) -> socket.socket:
     return sock
 
 
-def _is_loopback(sock: socket.socket) -> bool:
+def _wrap(sock: socket.socket, address: Address, deadline: float, ca: str | None) -> ssl.SSLSocket:
+    """Begin TLS. The certificate and the name are verified, always."""
+    import ssl
+
+    context = ssl.create_default_context(cafile=ca)
+    sock.settimeout(max(0.001, deadline - time.monotonic()))
+    return context.wrap_socket(sock, server_hostname=address.host)
+
+
+def _is_loopback(sock: socket.SocketType) -> bool:
     host = str(sock.getpeername()[0])
     return host.startswith(("127.", "::ffff:127.")) or host == "::1"
 
@@ -307,8 +347,9 @@ def explain(error: BaseException) -> str:
     """Say why the system refused, in a few words."""
     if isinstance(error, TimeoutError):
         return "no answer in time"
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate is not trusted: {error.verify_message}"
+    verification = getattr(error, "verify_message", None)
+    if verification:
+        return f"its certificate is not trusted: {verification}"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror.lower()
     return str(error) or type(error).__name__

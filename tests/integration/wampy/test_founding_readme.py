@@ -12,7 +12,7 @@ from pathlib import Path
 import pexpect
 import pytest
 
-from tests.support import TIME_SCALE
+from tests.support import TIME_SCALE, wait_until
 
 ROOT = Path(__file__).resolve().parents[3]
 #: What the packaged configuration says.
@@ -78,7 +78,8 @@ def is_listening() -> bool:
 
 
 def test_the_transcript(shells: Callable[[], Shell], crossbar_executable: Path) -> None:
-    assert not is_listening(), f"something has port {PORT}, which the README uses"
+    message = f"something has port {PORT}, which the README uses"
+    wait_until(lambda: not is_listening(), 30.0, message)
     shell = shells()
 
     # "Running Wampy": a Router.

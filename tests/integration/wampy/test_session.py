@@ -303,7 +303,7 @@ def test_callbacks_of_futures_run_though_nobody_waits(join: Join, uri: Uri) -> N
     for number in range(20):
         future = caller.call_async(uri("echo"), number)
         future.add_done_callback(lambda done: seen.append(done.result()))
-    wait_until(lambda: seen == list(range(20)))
+    wait_until(lambda: sorted(seen) == list(range(20)))
 
 
 def test_several_threads_wait_for_one_future(join: Join, uri: Uri) -> None:
