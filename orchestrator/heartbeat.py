@@ -135,10 +135,12 @@ class RouterSession:
         if self._retry is not None:
             self._retry.cancel()
             self._retry = None
-        if self._wire is not None:
+        wire = self._wire
+        if wire is not None:
             if self._is_joined and self._protocol is not None:
+                # The Router may be gone already: then this closes the wire.
                 self._send([self._protocol.goodbye()])
-            self._wire.close(reason)
+            wire.close(reason)
 
     def publish(self, topic: str, payload: dict[str, Any], authroles: list[str]) -> None:
         """Publish an event for these roles only; lost without a word when there is no Session."""

@@ -3,7 +3,7 @@
 The main thread does nothing but that, so the supervisor can tell a hung process (no answer here)
 from a hung Session (no answer to the heartbeat RPC). Messages on the channel, from the supervisor:
 ``ping`` (answered by ``pong``), ``drain``, ``hand_over``, ``take_back``; to it: ``started``,
-``session`` (``lost`` or ``joined``), ``failed`` with a reason, ``drained``. Its end means that the
+``session`` (``lost`` or ``joined``), ``failed`` with a reason. Its end means that the
 supervisor is gone: the Instance ends then, with its whole process group.
 """
 
@@ -147,6 +147,9 @@ class Incarnation:
                 self._exit(self._exit_code)
             if self._terminated:
                 self._terminated = False
+                if self._drain_begun:
+                    # The grace is over, or somebody else wants it to be.
+                    self._exit(EXIT_TERMINATED)
                 self._in_thread("terminate", self._drain, TERM_GRACE_S, EXIT_TERMINATED)
 
     def _on_message(self) -> None:
@@ -198,7 +201,7 @@ class Incarnation:
             authid=order["authid"],
             ticket=order["ticket"],
             on_join=lambda: self._tell({"session": "joined"}),
-            on_leave=lambda: self._tell({"session": "lost"}),
+            on_leave=lambda: self._tell({"session": "lost", "leaving": self._drain_begun}),
         )
         prefix = f"wampy.{order['stack']}.peer.{order['name']}.{order['index']}"
         self._host = PeerHost(
@@ -253,8 +256,9 @@ class Incarnation:
                 return
             self._drain_begun = True
         is_clean = self._host.drain(grace_s)
-        self._tell({"drained": is_clean})
-        self._leave(exit_code)
+        if is_clean or exit_code or self._order["kind"] == "job":
+            self._leave(exit_code)
+        # Else handlers are still at it: SIGTERM comes next, which user code may have a handler for.
 
     def _leave(self, exit_code: int) -> None:
         """Ask the main thread to exit."""

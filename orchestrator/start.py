@@ -75,7 +75,8 @@ def start_stack(
     try:
         supervisor.plan_router()
     except OrchestratorError as error:
-        raise StartError(str(error), EXIT_GAVE_UP) from error
+        # A busy port, no Crossbar, a wrong node configuration: nothing has been started.
+        raise StartError(str(error), EXIT_MANIFEST) from error
     surface = Surface(supervisor)
     control = surface.listen(LogReader(run_dir.logs))
 
@@ -83,8 +84,13 @@ def start_stack(
         control.close()
         logger.close()
 
-    status.write(json.dumps({"listening": str(run_dir.control)}) + "\n")
-    status.close()
+    try:
+        status.write(json.dumps({"listening": str(run_dir.control)}) + "\n")
+        status.close()
+    except BrokenPipeError:
+        close()
+        run_dir.clear()
+        raise StartError("whoever started the stack has gone", EXIT_GAVE_UP) from None
     return supervisor, close
 
 

@@ -336,6 +336,8 @@ class Supervisor:
 
     def _forked(self, process: Process, pid: int) -> None:
         process.pid = pid
+        if self._is_killing:
+            signal_group(pid, signal.SIGKILL)
         self._reaper.watch(pid, lambda status: self._exited(process, status))
         self.loop.add_reader(process.link.fileno(), lambda: self._said(process))
         self.instance_event(process.instance, happened.ChildSpawned(process.incarnation, pid))
@@ -362,7 +364,9 @@ class Supervisor:
             self._watch(process.instance, process.incarnation)
         elif "failed" in message:
             process.reason = message["failed"]
-        elif message.get("session") == "lost" and self.core.router.ready:
+        elif message.get("session") == "lost" and not message["leaving"]:
+            if not self.core.router.ready:
+                return
             event = happened.ChildUnready(process.incarnation, "it lost its session")
             self.instance_event(process.instance, event)
 
@@ -662,8 +666,9 @@ def run(arguments: list[str], guard_fd: int) -> int:
             loop, Path(arguments[0]), arguments[2] if len(arguments) > 2 else None, status
         )
     except StartError as error:
-        status.write(json.dumps({"error": str(error), "exit_code": error.exit_code}) + "\n")
-        status.close()
+        with contextlib.suppress(BrokenPipeError):
+            status.write(json.dumps({"error": str(error), "exit_code": error.exit_code}) + "\n")
+            status.close()
         kill_all_children()
         return error.exit_code
     wake(supervisor.shut_down)

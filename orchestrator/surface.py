@@ -255,7 +255,7 @@ class _Waiter:
         found: list[Outcome] = []
         for instance in self._instances:
             reached = self._look(instance)
-            if reached is None and stopping and self._look is not _stopped:
+            if not reached and stopping and self._look is not _stopped:
                 found.append(_outcome(instance, False, reason or "the stack is stopping"))
             elif reached is None:
                 return None

@@ -92,6 +92,9 @@ class Foreground:
             if client is None:
                 return ExitCode.INTERRUPTED
             self._client = client
+            if self._stopping is not None and self._is_joined:
+                self._printer.say("wampy: the stack runs on; wampy down stops it")
+                return self._stopping
             self._snapshot = client.ps()
             with watched_end(self._snapshot) as end:
                 self._ask("events", self._read_events)
@@ -229,15 +232,26 @@ class Foreground:
             self._printer.say(f"wampy: {self._summary(len(outcome))}")
         if self._wishes.is_detached:
             if failed:
-                self._printer.say(
-                    "wampy: the stack runs on; wampy down stops it, wampy ps shows it"
-                )
+                self._printer.say(f"wampy: {self._fate()}")
             self._code = ExitCode.GAVE_UP if failed else ExitCode.DONE
             return True
         if isinstance(outcome, TimeoutError) and not self._is_joined:
             self._printer.say("wampy: stopping")
             self._stop_with(ExitCode.GAVE_UP)
         return False
+
+    def _fate(self) -> str:
+        """Say what became of a stack that did not come up whole."""
+        assert self._client is not None
+        try:
+            is_ending = self._client.ps()["state"] == "stopping"
+        except Exception as error:
+            if not _is_end(error):
+                raise
+            is_ending = True
+        if is_ending:
+            return "the stack has ended"
+        return "the stack runs on; wampy down stops it, wampy ps shows it"
 
     def _summary(self, count: int) -> str:
         elapsed_s = time.monotonic() - self._started_at
