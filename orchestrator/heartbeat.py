@@ -12,6 +12,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from orchestrator.core.spec import HeartbeatPolicy
+from orchestrator.core.states import InstanceId
+from orchestrator.loop import Loop, Timer
+from orchestrator.wire import Wire
 from wampy.auth import Ticket
 from wampy.errors import WampyError
 from wampy.messages import Message
@@ -25,11 +29,6 @@ from wampy.protocol.session import (
     Reply,
 )
 from wampy.serializers import MSGPACK
-
-from orchestrator.core.spec import HeartbeatPolicy
-from orchestrator.core.states import InstanceId
-from orchestrator.loop import Loop, Timer
-from orchestrator.wire import Wire
 
 #: Seconds between two attempts to reach a Router that is expected to be there.
 RECONNECT_S = 0.05
@@ -284,6 +283,7 @@ class RouterSession:
                 self._echo if watched is None else watched.uri, (), {}, {}
             )
             messages.append(message)
+            assert message.request_id is not None  # the protocol numbers what it makes
             batch[message.request_id] = Call(watched, now)
         self._calls.update(batch)
         self._send(messages)

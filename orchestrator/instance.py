@@ -187,9 +187,8 @@ class Incarnation:
 
     def _start(self) -> None:
         # Imported here and not above: the nursery has them warm, the supervisor never needs them.
-        from wampy.host import PeerHost
-
         from orchestrator.checking import load_app
+        from wampy.host import PeerHost
         from wampy.session import Session
 
         order = self._order

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from orchestrator.control.client import ControlClient
 from orchestrator.errors import NoSuchStack, OrchestratorError
@@ -51,7 +52,7 @@ def launch(manifest: Manifest, *, classes: Path | None = None) -> ControlClient:
     return client
 
 
-def _spawn(manifest: Path, run_dir: RunDir, classes: Path | None) -> dict[str, object]:
+def _spawn(manifest: Path, run_dir: RunDir, classes: Path | None) -> dict[str, Any]:
     """Start the guard and give what the supervisor tells of its start."""
     reads, writes = os.pipe()
     arguments = [str(manifest), str(writes)]

@@ -61,6 +61,8 @@ class Nursery:
         self._on_died = on_died
         self._spawns: dict[str, Spawn] = {}
         self.has_imported = False
+        #: The Peer whose module is being imported, or was last.
+        self.importing: str | None = None
         self._link, theirs = channel.channel_pair()
         self._process = start_nursery_process(theirs, env, cwd, stdio)
         theirs.close()
@@ -105,6 +107,8 @@ class Nursery:
         if "imported" in message:
             self.has_imported = True
             self._on_imported(Imported(message["imported"], message["faults"], message["threaded"]))
+        elif "importing" in message:
+            self.importing = message["importing"]
         elif "forked" in message:
             self._spawns.pop(message["forked"]).on_forked(message["pid"])
         elif "failed" in message:
@@ -340,8 +344,8 @@ class _BringUp:
             if made[0].has_imported:
                 self._pool.died(made[0], reason)
             else:
-                text = f"the import ended the interpreter: {reason}"
-                self._faults.update(dict.fromkeys(group, text))
+                guilty = made[0].importing or next(iter(group))
+                self._faults[guilty] = f"app: its import ended the interpreter: {reason}"
                 self._finish_one()
 
         self._waiting += 1

@@ -5,8 +5,8 @@ Exec'ed by the supervisor with one argument, the number of its channel's descrip
 - first, from the supervisor, what to import: ``{"apps": {NAME: {"app", "config", "kind"}},
   "preload": [...], "root", "warm": [...], "classes": path | null}``; with ``"exec": {...}`` and
   three descriptors beside it, this process becomes that Instance itself, without a fork;
-- then, to the supervisor, what came of it: ``{"imported": {NAME: report}, "faults": {NAME: text},
-  "threaded": [NAME, ...]}``;
+- then, to the supervisor, ``{"importing": NAME}`` before each Peer and what came of it:
+  ``{"imported": {NAME: report}, "faults": {NAME: text}, "threaded": [NAME, ...]}``;
 - then orders ``{"fork": {...}}`` with three descriptors (stdout, stderr, the Instance's channel),
   each answered by ``{"forked": key, "pid": pid}`` or ``{"failed": key, "reason": text}``.
 
@@ -61,8 +61,9 @@ def main() -> None:
     wanted, fds = first
     if wanted["root"] not in sys.path:
         sys.path.insert(0, wanted["root"])
-    outcome = _import_all(wanted)
-    if "exec" in wanted:
+    is_exec = "exec" in wanted
+    outcome = _import_all(wanted, None if is_exec else link)
+    if is_exec:
         link.close()
         _become_only_instance(wanted["exec"], fds, outcome["faults"], supervisor_pid)
         return
@@ -78,8 +79,8 @@ def main() -> None:
             os.close(fd)
 
 
-def _import_all(wanted: dict[str, Any]) -> dict[str, Any]:
-    """Import the modules one by one and see which start threads."""
+def _import_all(wanted: dict[str, Any], link: socket.socket | None) -> dict[str, Any]:
+    """Import the modules one by one, telling which comes next, and see which start threads."""
     from orchestrator.checking import AppFault, check_app
 
     for name in _ONE_THREAD:
@@ -95,6 +96,8 @@ def _import_all(wanted: dict[str, Any]) -> dict[str, Any]:
         except BaseException as error:  # a module may raise anything, SystemExit included
             answer["faults"]["[stack] preload"] = f"{module}: {type(error).__name__}: {error}"
     for name, peer in wanted["apps"].items():
+        if link is not None:
+            channel.send(link, {"importing": name})
         before = _thread_count()
         try:
             report = check_app(peer["app"], peer["config"], kind=peer["kind"])
@@ -198,7 +201,8 @@ def _become_instance(
     order: dict[str, Any], fds: list[int], writes: int, supervisor_pid: int
 ) -> None:
     os.close(writes)
-    instance.main(order, *fds, supervisor_pid)
+    stdout, stderr, link = fds
+    instance.main(order, stdout, stderr, link, supervisor_pid)
 
 
 if __name__ == "__main__":

@@ -20,11 +20,18 @@ from orchestrator.processes import kill_marked
 RUN_MARK = "WAMPY_RUN"
 
 
+class RunDirUnusable(OrchestratorError):
+    """The folder cannot be made or written; nothing is started."""
+
+    #: Of the command that ends by it (contract, section 3: usage or manifest).
+    exit_code = 2
+
+
 class RunDir:
     """Names and files of one ``run_dir``; not thread-safe.
 
     Raises:
-        OrchestratorError: the folder cannot be made or written.
+        RunDirUnusable: the folder cannot be made or written.
     """
 
     def __init__(self, path: Path) -> None:
@@ -48,7 +55,7 @@ class RunDir:
             if not os.access(self.path, os.W_OK | os.X_OK):
                 raise PermissionError(13, "Permission denied")
         except OSError as error:
-            raise OrchestratorError(
+            raise RunDirUnusable(
                 f"cannot use run_dir {self.path}: {error.strerror}; "
                 "set [stack] run_dir to a folder that this user may write"
             ) from error

@@ -53,6 +53,7 @@ class Stack:
         timeout_s: float = 120.0,
     ) -> None:
         self._folder: Path | None = Path(tempfile.mkdtemp(prefix="wampy-"))
+        self._classes: Path | None
         path, self._classes = _write_manifest(
             self._folder, peers, options or {}, router or {}, stack or {}
         )

@@ -15,10 +15,9 @@ from collections.abc import Callable
 from typing import Protocol
 from urllib.parse import urlsplit
 
+from orchestrator.loop import Loop
 from wampy.errors import WampyError
 from wampy.protocol import rawsocket
-
-from orchestrator.loop import Loop
 
 #: What the Router may send us in one message.
 MAX_MESSAGE_BYTES = 1 << 24

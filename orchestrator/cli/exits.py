@@ -65,6 +65,9 @@ def _outcome_of_library(error: BaseException) -> tuple[int, str] | None:
     if tree is not None and isinstance(error, tree.NotAuthorized):
         mend = "in the Router's manifest, [[router.roles.ROLE]] uri and allow would permit it"
         return ExitCode.FAILED, f"{error}\n{mend}"
+    if tree is not None and isinstance(error, tree.LocalProtocolError):
+        # What was asked for cannot be said in WAMP: an argument is wrong.
+        return ExitCode.USAGE, str(error)
     if tree is not None and isinstance(error, tree.WampyError):
         return ExitCode.FAILED, str(error) or type(error).__name__
     if isinstance(error, TimeoutError):

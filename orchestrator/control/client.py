@@ -142,7 +142,7 @@ class ControlClient:
         if status == 408:
             raise TimeoutError(answer["error"])
         if status == 404 and "target" in answer:
-            error = UnknownTarget(answer["target"])
-            error.args = (answer["error"],)
-            raise error
+            unknown = UnknownTarget(answer["target"])
+            unknown.args = (answer["error"],)
+            raise unknown
         raise OrchestratorError(answer.get("error", f"HTTP status {status}"))

@@ -73,7 +73,7 @@ class LogReader:
     def _files(self, names: Sequence[str]) -> Iterator[tuple[Path, str, str]]:
         try:
             entries = sorted(os.listdir(self.folder))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return
         for entry in entries:
             parsed = parse_file_name(entry)
