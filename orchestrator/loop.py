@@ -96,11 +96,8 @@ class Loop:
             if mask & selectors.EVENT_READ and reader is not None:
                 self._call(reader)
             # The reader may have removed the writer, or closed the descriptor altogether.
-            if (
-                mask & selectors.EVENT_WRITE
-                and writer is not None
-                and self._writer(key.fd) is writer
-            ):
+            is_wanted = mask & selectors.EVENT_WRITE and self._writer(key.fd) is writer
+            if is_wanted and writer is not None:
                 self._call(writer)
         now = self.now()
         while self._timers and self._timers[0].due_at <= now:

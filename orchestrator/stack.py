@@ -217,7 +217,7 @@ def _write_manifest(
         dill.dump({cls.__name__: cls for cls in peers}, file, recurse=True)
     document = {
         "stack": {"name": "stack", **stack},
-        "router": {"port": 0, **router},
+        "router": router if router.get("type") == "external" else {"port": 0, **router},
         "peers": {
             name: {"app": f"{HANDED_OVER}:{cls.__name__}", **options.get(name, {})}
             for name, cls in names.items()
