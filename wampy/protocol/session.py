@@ -5,8 +5,10 @@ Rules:
 - messages in, small typed results out; no socket, no clock, no lock: the caller has those;
 - transitions are one literal, total table keyed (state, event), in ``states.py``; after a protocol
   error the state is CLOSED for good, and a Session that reconnects makes a new ClientProtocol;
+- a request of the wrong shape is refused here, or by its ``construct()``; it costs no request id
+  once it is withdrawn;
 - answers are matched by request type and id; one to a request given up is dropped, however late,
-  and one to a request that was never made, or answered before, is the Router's error;
+  so is a second answer to a call; one to a request that was never made is the Router's error;
 - a registration or subscription that the Router revokes (Request 0) never ends the Session.
 """
 
@@ -49,6 +51,7 @@ from wampy.messages import (
     Welcome,
     Yield,
 )
+from wampy.messages.outgoing import dictionary, match_in
 from wampy.protocol.received import (
     Challenged,
     Dropped,
@@ -235,10 +238,12 @@ class ClientProtocol:
     def withdraw(self, request_id: int) -> None:
         """Take back a request that was made but never sent: its id is used again.
 
-        Only for the request made last, before any other; ids on the wire have no gaps.
+        Only for the request made last, before any other; ids on the wire have no gaps. Any other
+        has been sent, and stays as it is.
         """
-        self._pending.pop(request_id, None)
-        self._ids.take_back(request_id)
+        if request_id == self._ids.last:
+            self._pending.pop(request_id, None)
+            self._ids.take_back(request_id)
 
     def publish(
         self,
@@ -249,7 +254,7 @@ class ClientProtocol:
     ) -> Publish:
         """Publish an event; answered by a Reply only with ``acknowledge`` in the options."""
         check_uri(topic)
-        is_acknowledged = bool(options and options.get("acknowledge"))
+        is_acknowledged = bool(dictionary("PUBLISH.Options", options).get("acknowledge"))
         return Publish(
             request_id=self._request(Publish.WAMP_CODE if is_acknowledged else None),
             options=options,
@@ -260,7 +265,7 @@ class ClientProtocol:
 
     def subscribe(self, topic: str, options: Mapping[str, Any] | None = None) -> Subscribe:
         """Ask for the events of a topic, or of a pattern with ``match`` in the options."""
-        check_uri(topic, _match(options))
+        check_uri(topic, match_in("SUBSCRIBE.Options", options))
         request_id = self._request(Subscribe.WAMP_CODE)
         return Subscribe(request_id=request_id, options=options, topic=topic)
 
@@ -271,7 +276,7 @@ class ClientProtocol:
 
     def register(self, procedure: str, options: Mapping[str, Any] | None = None) -> Register:
         """Ask for the calls of a procedure, or of a pattern with ``match`` in the options."""
-        check_uri(procedure, _match(options))
+        check_uri(procedure, match_in("REGISTER.Options", options))
         request_id = self._request(Register.WAMP_CODE)
         return Register(request_id=request_id, options=options, procedure=procedure)
 
@@ -409,7 +414,7 @@ class ClientProtocol:
         )
 
     def _settle(self, request_id: int, kind: int, message: Message) -> bool:
-        """Take the request off the books; False when it had been given up.
+        """Take the request off the books; False when it had been given up, or answered before.
 
         Raises:
             RemoteProtocolError: there was no such request.
@@ -419,6 +424,10 @@ class ClientProtocol:
             return True
         if request_id in self._given_up:
             del self._given_up[request_id]
+            return False
+        if kind == Call.WAMP_CODE and self._is_settled(request_id):
+            # Crossbar answers a call twice when its callee dies just after it has answered. That
+            # is no reason to end a Session with everything that is pending in it.
             return False
         if request_id <= self._forgotten and request_id not in self._pending:
             return False
@@ -461,10 +470,6 @@ def _id_in(details: Mapping[str, Any] | None, key: str) -> int | None:
     """Give the ID that a revocation names; None where it names none, or no ID."""
     value = (details or {}).get(key)
     return value if is_id(value) else None
-
-
-def _match(options: Mapping[str, Any] | None) -> str:
-    return str((options or {}).get("match", "exact"))
 
 
 __all__ = [
