@@ -14,8 +14,9 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "states.md"
 HEAD = """# States and transitions
 
 Made from the tables in the code (`orchestrator/core/instance.py`, `orchestrator/core/router.py`,
-`wampy/protocol/states.py`) by `tests/unit/test_docs.py`, which fails when they differ. A dash: nothing
-happens. A cross: impossible; it is told as a bug and changes nothing (in the protocol: a protocol error).
+`wampy/protocol/states.py`) by `tests/unit/test_docs.py`, which fails when they differ. A dash:
+nothing happens. A cross: impossible; it is told as a bug and changes nothing (in the protocol: a
+protocol error).
 """
 
 
