@@ -269,7 +269,7 @@ def measure(folder: Path, rounds: int) -> list[Row]:
             scene.instance(stopped, stop)
             scene.instance(spins, lambda pid: spin(stack, pid))
             scene.planned(rolls, lambda: stack.restart("echo"))
-            scene.planned(stops, lambda: (stack.stop("echo:1"), stack.start("echo:1"))[0])
+            scene.planned(stops, lambda: stop_and_start(stack))
         for _ in range(max(1, few // 2)):
             scene.router(router, kill)
             scene.router(hangs, stop_all)
@@ -277,6 +277,11 @@ def measure(folder: Path, rounds: int) -> list[Row]:
         top(folder, supervisor, "supervisor")
         top(folder, guard, "guard")
     return [killed, stopped, spins, router, hangs, rolls, stops, supervisor, guard]
+
+
+def stop_and_start(stack: Stack) -> None:
+    stack.stop("echo:1")
+    stack.start("echo:1")
 
 
 def spin(stack: Stack, pid: int) -> None:
