@@ -32,11 +32,24 @@ class Anonymous:
 
 
 class Ticket:
-    """A principal with a ticket; never shown in ``repr``."""
+    """A principal with a ticket; never shown in ``repr``.
+
+    Args:
+        authid: who it is.
+        ticket: what proves it.
+
+    Raises:
+        LocalProtocolError: one of them is no text, or empty; the text never shows the ticket.
+    """
 
     authmethods: tuple[str, ...] = ("ticket",)
 
     def __init__(self, authid: str, ticket: str) -> None:
+        for what, value in (("authid", authid), ("ticket", ticket)):
+            if not isinstance(value, str):
+                raise LocalProtocolError(f"{what} is a {type(value).__name__}; expected a text")
+            if not value:
+                raise LocalProtocolError(f"{what} is empty")
         self.authid = authid
         self._ticket = ticket
 

@@ -43,15 +43,15 @@ def check_uri(uri: str, match: str = "exact") -> str:
     """
     if type(uri) is not str and not isinstance(uri, str):
         raise LocalProtocolError(f"a {type(uri).__name__} is not a URI")
-    fault = _fault(uri, match)
+    fault = uri_fault(uri, match)
     if fault is not None:
         raise LocalProtocolError(fault)
     return uri
 
 
 @lru_cache(maxsize=4096)
-def _fault(uri: str, match: str) -> str | None:
-    """Say why it may not be sent; None when it may."""
+def uri_fault(uri: str, match: str = "exact") -> str | None:
+    """Say why a text may not be sent as URI, or as pattern for ``match``; None when it may."""
     if match not in MATCHES:
         return f"match is {match!r}; expected one of {', '.join(MATCHES)}"
     if not is_pattern(uri, match):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
+from wampy.messages import outgoing
 from wampy.messages.base import Details, Fields, Message
 
 
@@ -24,7 +25,11 @@ class Abort(Message, frozen=True, kw_only=True, tag=3):
 
     def construct(self) -> list[Any]:
         """See ``Message.construct``."""
-        return [self.WAMP_CODE, self.details or {}, self.reason]
+        return [
+            self.WAMP_CODE,
+            outgoing.dictionary("ABORT.Details", self.details),
+            outgoing.uri("ABORT.Reason", self.reason),
+        ]
 
     @classmethod
     def parse(cls, fields: Sequence[Any]) -> Self:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
+from wampy.messages import outgoing
 from wampy.messages.base import Details, Fields, Message
 
 
@@ -24,7 +25,11 @@ class Authenticate(Message, frozen=True, kw_only=True, tag=5):
 
     def construct(self) -> list[Any]:
         """See ``Message.construct``."""
-        return [self.WAMP_CODE, self.signature, self.extra or {}]
+        return [
+            self.WAMP_CODE,
+            outgoing.text("AUTHENTICATE.Signature", self.signature),
+            outgoing.dictionary("AUTHENTICATE.Extra", self.extra),
+        ]
 
     @classmethod
     def parse(cls, fields: Sequence[Any]) -> Self:

@@ -4,7 +4,7 @@ Rules:
 
 - a message is a value: frozen, compared by its fields, named and spelt as in the spec;
 - ``construct()`` gives the list that goes on the wire, without trailing empty Arguments and
-  ArgumentsKw;
+  ArgumentsKw. What a Router would end the Session for is refused there, see ``outgoing.py``;
 - parsing turns any list into a message or a RemoteProtocolError, never another exception. Unknown
   keys in Options and Details, and surplus elements at the end, are ignored, as the spec asks;
 - the annotations say for msgspec what an element may be on the wire, and for type checkers what a
@@ -58,7 +58,8 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
         """Give the list that goes on the wire; a request id not given yet is None in it.
 
         Raises:
-            SerializationError: Arguments is no list, or ArgumentsKw no dictionary.
+            SerializationError: an element is of the wrong type, an ID out of its range, or a URI
+                none by the loose rule.
         """
         raise NotImplementedError
 
@@ -90,11 +91,12 @@ def payload(
     Raises:
         SerializationError: Arguments is no list or tuple, or ArgumentsKw no mapping.
     """
-    if args and not isinstance(args, (list, tuple)):
+    # The type first: what else there is may have no truth value, as an array of numpy has none.
+    if args is not None and not isinstance(args, (list, tuple)):
         raise SerializationError(f"Arguments is a {type(args).__name__}; expected a list")
+    if kwargs is not None and type(kwargs) is not dict and not isinstance(kwargs, Mapping):
+        raise SerializationError(f"ArgumentsKw is a {type(kwargs).__name__}; expected a dict")
     if kwargs:
-        if type(kwargs) is not dict and not isinstance(kwargs, Mapping):
-            raise SerializationError(f"ArgumentsKw is a {type(kwargs).__name__}; expected a dict")
         head.append(args or [])
         head.append(kwargs)
     elif args:

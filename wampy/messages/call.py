@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
+from wampy.messages import outgoing
 from wampy.messages.base import (
     NO_KWARGS,
     Arguments,
@@ -36,7 +37,12 @@ class Call(Message, frozen=True, kw_only=True, tag=48):
 
     def construct(self) -> list[Any]:
         """See ``Message.construct``."""
-        head = [self.WAMP_CODE, self.request_id, self.options or {}, self.procedure]
+        head = [
+            self.WAMP_CODE,
+            outgoing.request_id("CALL.Request", self.request_id),
+            outgoing.dictionary("CALL.Options", self.options),
+            outgoing.uri("CALL.Procedure", self.procedure),
+        ]
         return payload(head, self.args, self.kwargs)
 
     @classmethod

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
+from wampy.messages import outgoing
 from wampy.messages.base import Details, Fields, Id, Message
 
 
@@ -24,7 +25,11 @@ class Cancel(Message, frozen=True, kw_only=True, tag=49):
 
     def construct(self) -> list[Any]:
         """See ``Message.construct``."""
-        return [self.WAMP_CODE, self.request_id, self.options or {}]
+        return [
+            self.WAMP_CODE,
+            outgoing.identifier("CANCEL.CALL.Request", self.request_id),
+            outgoing.dictionary("CANCEL.Options", self.options),
+        ]
 
     @classmethod
     def parse(cls, fields: Sequence[Any]) -> Self:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
+from wampy.messages import outgoing
 from wampy.messages.base import Details, Fields, Message
 
 
@@ -24,7 +25,11 @@ class Challenge(Message, frozen=True, kw_only=True, tag=4):
 
     def construct(self) -> list[Any]:
         """See ``Message.construct``."""
-        return [self.WAMP_CODE, self.authmethod, self.extra or {}]
+        return [
+            self.WAMP_CODE,
+            outgoing.text("CHALLENGE.AuthMethod", self.authmethod),
+            outgoing.dictionary("CHALLENGE.Extra", self.extra),
+        ]
 
     @classmethod
     def parse(cls, fields: Sequence[Any]) -> Self:

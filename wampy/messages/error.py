@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
+from wampy.messages import outgoing
 from wampy.messages.base import (
     NO_KWARGS,
     Arguments,
@@ -38,7 +39,13 @@ class Error(Message, frozen=True, kw_only=True, tag=8):
 
     def construct(self) -> list[Any]:
         """See ``Message.construct``."""
-        head = [self.WAMP_CODE, self.request_type, self.request_id, self.details or {}, self.error]
+        head = [
+            self.WAMP_CODE,
+            outgoing.code("ERROR.REQUEST.Type", self.request_type),
+            outgoing.identifier("ERROR.REQUEST.Request", self.request_id),
+            outgoing.dictionary("ERROR.Details", self.details),
+            outgoing.uri("ERROR.Error", self.error),
+        ]
         return payload(head, self.args, self.kwargs)
 
     @classmethod

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
+from wampy.messages import outgoing
 from wampy.messages.base import (
     NO_KWARGS,
     Arguments,
@@ -37,7 +38,12 @@ class Event(Message, frozen=True, kw_only=True, tag=36):
 
     def construct(self) -> list[Any]:
         """See ``Message.construct``."""
-        head = [self.WAMP_CODE, self.subscription_id, self.publication_id, self.details or {}]
+        head = [
+            self.WAMP_CODE,
+            outgoing.identifier("EVENT.SUBSCRIBED.Subscription", self.subscription_id),
+            outgoing.identifier("EVENT.PUBLISHED.Publication", self.publication_id),
+            outgoing.dictionary("EVENT.Details", self.details),
+        ]
         return payload(head, self.args, self.kwargs)
 
     @classmethod

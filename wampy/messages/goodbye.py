@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
+from wampy.messages import outgoing
 from wampy.messages.base import Details, Fields, Message
 
 
@@ -24,7 +25,11 @@ class Goodbye(Message, frozen=True, kw_only=True, tag=6):
 
     def construct(self) -> list[Any]:
         """See ``Message.construct``."""
-        return [self.WAMP_CODE, self.details or {}, self.reason]
+        return [
+            self.WAMP_CODE,
+            outgoing.dictionary("GOODBYE.Details", self.details),
+            outgoing.uri("GOODBYE.Reason", self.reason),
+        ]
 
     @classmethod
     def parse(cls, fields: Sequence[Any]) -> Self:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
+from wampy.messages import outgoing
 from wampy.messages.base import Details, Fields, Message
 
 
@@ -24,7 +25,11 @@ class Hello(Message, frozen=True, kw_only=True, tag=1):
 
     def construct(self) -> list[Any]:
         """See ``Message.construct``."""
-        return [self.WAMP_CODE, self.realm, self.details or {}]
+        return [
+            self.WAMP_CODE,
+            outgoing.uri("HELLO.Realm", self.realm),
+            outgoing.dictionary("HELLO.Details", self.details),
+        ]
 
     @classmethod
     def parse(cls, fields: Sequence[Any]) -> Self:

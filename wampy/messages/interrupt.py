@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
+from wampy.messages import outgoing
 from wampy.messages.base import Details, Fields, Id, Message
 
 
@@ -24,7 +25,11 @@ class Interrupt(Message, frozen=True, kw_only=True, tag=69):
 
     def construct(self) -> list[Any]:
         """See ``Message.construct``."""
-        return [self.WAMP_CODE, self.request_id, self.options or {}]
+        return [
+            self.WAMP_CODE,
+            outgoing.identifier("INTERRUPT.INVOCATION.Request", self.request_id),
+            outgoing.dictionary("INTERRUPT.Options", self.options),
+        ]
 
     @classmethod
     def parse(cls, fields: Sequence[Any]) -> Self:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
+from wampy.messages import outgoing
 from wampy.messages.base import (
     NO_KWARGS,
     Arguments,
@@ -37,7 +38,12 @@ class Invocation(Message, frozen=True, kw_only=True, tag=68):
 
     def construct(self) -> list[Any]:
         """See ``Message.construct``."""
-        head = [self.WAMP_CODE, self.request_id, self.registration_id, self.details or {}]
+        head = [
+            self.WAMP_CODE,
+            outgoing.identifier("INVOCATION.Request", self.request_id),
+            outgoing.identifier("INVOCATION.REGISTERED.Registration", self.registration_id),
+            outgoing.dictionary("INVOCATION.Details", self.details),
+        ]
         return payload(head, self.args, self.kwargs)
 
     @classmethod

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
+from wampy.messages import outgoing
 from wampy.messages.base import (
     NO_KWARGS,
     Arguments,
@@ -37,7 +38,12 @@ class Publish(Message, frozen=True, kw_only=True, tag=16):
 
     def construct(self) -> list[Any]:
         """See ``Message.construct``."""
-        head = [self.WAMP_CODE, self.request_id, self.options or {}, self.topic]
+        head = [
+            self.WAMP_CODE,
+            outgoing.request_id("PUBLISH.Request", self.request_id),
+            outgoing.dictionary("PUBLISH.Options", self.options),
+            outgoing.uri("PUBLISH.Topic", self.topic),
+        ]
         return payload(head, self.args, self.kwargs)
 
     @classmethod

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
+from wampy.messages import outgoing
 from wampy.messages.base import Fields, Id, Message
 
 
@@ -24,7 +25,11 @@ class Published(Message, frozen=True, kw_only=True, tag=17):
 
     def construct(self) -> list[Any]:
         """See ``Message.construct``."""
-        return [self.WAMP_CODE, self.request_id, self.publication_id]
+        return [
+            self.WAMP_CODE,
+            outgoing.identifier("PUBLISHED.PUBLISH.Request", self.request_id),
+            outgoing.identifier("PUBLISHED.Publication", self.publication_id),
+        ]
 
     @classmethod
     def parse(cls, fields: Sequence[Any]) -> Self:

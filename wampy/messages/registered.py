@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
+from wampy.messages import outgoing
 from wampy.messages.base import Fields, Id, Message
 
 
@@ -24,7 +25,11 @@ class Registered(Message, frozen=True, kw_only=True, tag=65):
 
     def construct(self) -> list[Any]:
         """See ``Message.construct``."""
-        return [self.WAMP_CODE, self.request_id, self.registration_id]
+        return [
+            self.WAMP_CODE,
+            outgoing.identifier("REGISTERED.REGISTER.Request", self.request_id),
+            outgoing.identifier("REGISTERED.Registration", self.registration_id),
+        ]
 
     @classmethod
     def parse(cls, fields: Sequence[Any]) -> Self:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
+from wampy.messages import outgoing
 from wampy.messages.base import Details, Fields, Message, RequestId
 
 
@@ -25,7 +26,13 @@ class Subscribe(Message, frozen=True, kw_only=True, tag=32):
 
     def construct(self) -> list[Any]:
         """See ``Message.construct``."""
-        return [self.WAMP_CODE, self.request_id, self.options or {}, self.topic]
+        match = outgoing.match_in("SUBSCRIBE.Options", self.options)
+        return [
+            self.WAMP_CODE,
+            outgoing.request_id("SUBSCRIBE.Request", self.request_id),
+            outgoing.dictionary("SUBSCRIBE.Options", self.options),
+            outgoing.uri("SUBSCRIBE.Topic", self.topic, match),
+        ]
 
     @classmethod
     def parse(cls, fields: Sequence[Any]) -> Self:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
+from wampy.messages import outgoing
 from wampy.messages.base import Details, Fields, Message, RevocableId
 
 
@@ -26,7 +27,12 @@ class Unregistered(Message, frozen=True, kw_only=True, tag=67):
 
     def construct(self) -> list[Any]:
         """See ``Message.construct``."""
-        return [self.WAMP_CODE, self.request_id, *([self.details] if self.details else [])]
+        details = outgoing.dictionary("UNREGISTERED.Details", self.details)
+        return [
+            self.WAMP_CODE,
+            outgoing.identifier("UNREGISTERED.UNREGISTER.Request", self.request_id, least=0),
+            *([details] if details else []),
+        ]
 
     @classmethod
     def parse(cls, fields: Sequence[Any]) -> Self:

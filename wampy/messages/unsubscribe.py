@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
+from wampy.messages import outgoing
 from wampy.messages.base import Fields, Id, Message, RequestId
 
 
@@ -24,7 +25,11 @@ class Unsubscribe(Message, frozen=True, kw_only=True, tag=34):
 
     def construct(self) -> list[Any]:
         """See ``Message.construct``."""
-        return [self.WAMP_CODE, self.request_id, self.subscription_id]
+        return [
+            self.WAMP_CODE,
+            outgoing.request_id("UNSUBSCRIBE.Request", self.request_id),
+            outgoing.identifier("UNSUBSCRIBE.SUBSCRIBED.Subscription", self.subscription_id),
+        ]
 
     @classmethod
     def parse(cls, fields: Sequence[Any]) -> Self:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
+from wampy.messages import outgoing
 from wampy.messages.base import Details, Fields, Id, Message
 
 
@@ -24,7 +25,11 @@ class Welcome(Message, frozen=True, kw_only=True, tag=2):
 
     def construct(self) -> list[Any]:
         """See ``Message.construct``."""
-        return [self.WAMP_CODE, self.session_id, self.details or {}]
+        return [
+            self.WAMP_CODE,
+            outgoing.identifier("WELCOME.Session", self.session_id),
+            outgoing.dictionary("WELCOME.Details", self.details),
+        ]
 
     @classmethod
     def parse(cls, fields: Sequence[Any]) -> Self:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
+from wampy.messages import outgoing
 from wampy.messages.base import (
     NO_KWARGS,
     Arguments,
@@ -35,7 +36,11 @@ class Yield(Message, frozen=True, kw_only=True, tag=70):
 
     def construct(self) -> list[Any]:
         """See ``Message.construct``."""
-        head = [self.WAMP_CODE, self.request_id, self.options or {}]
+        head = [
+            self.WAMP_CODE,
+            outgoing.identifier("YIELD.INVOCATION.Request", self.request_id),
+            outgoing.dictionary("YIELD.Options", self.options),
+        ]
         return payload(head, self.args, self.kwargs)
 
     @classmethod
