@@ -56,7 +56,7 @@ def measure(argv: list[str], url: str, seconds: int, log: Path) -> dict[str, flo
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,
-                timeout=seconds * 2 + 40,
+                timeout=seconds * 2 + 15,
                 check=False,
             )
         except subprocess.TimeoutExpired as expired:

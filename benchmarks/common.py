@@ -27,6 +27,7 @@ from typing import Any, TypeVar
 
 import psutil
 
+from orchestrator.processes import die_with_parent
 from wampy.testing.executables import find_crossbar
 
 T = TypeVar("T")
@@ -40,6 +41,12 @@ RIVALS = ("autobahn>=26.10", "circus>=0.19", "honcho>=2.0", "supervisor>=4.3", "
 RIVAL_CODECS = ("msgpack>=1.0", "cbor2>=5.6")
 REALM = "realm1"
 PROCEDURE = "bench.echo"
+
+
+def end_with_me() -> Callable[[], None]:
+    """Give a ``preexec_fn``: the child gets SIGTERM when this process ends, however that comes."""
+    own = os.getpid()
+    return lambda: die_with_parent(own, signal.SIGTERM)
 
 
 def say(text: str) -> None:
@@ -143,6 +150,7 @@ def open_crossbar() -> Iterator[OpenCrossbar]:
             stdout=(folder / "log").open("w"),
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            preexec_fn=end_with_me(),
         )
         try:
             assert b"READY=1" in notify.recv(4096)
@@ -266,6 +274,8 @@ class Table:
 
 def arguments(description: str | None, **defaults: int) -> argparse.Namespace:
     """Read ``--name N`` options; every count has a default that keeps the run short."""
+    # So that what was begun is ended by its `finally`, too.
+    signal.signal(signal.SIGTERM, lambda signum, frame: sys.exit(128 + signum))
     parser = argparse.ArgumentParser(description=description)
     for name, default in defaults.items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=default)

@@ -17,7 +17,7 @@ from typing import Any
 
 import psutil
 
-from benchmarks.common import HERE, REALM, OpenCrossbar, rival, wait_for
+from benchmarks.common import HERE, REALM, OpenCrossbar, end_with_me, rival, wait_for
 
 #: Of honcho, circus and supervisord alike: as many descriptors as 100 children need.
 NAMES = ("wampy", "supervisord", "circus", "honcho")
@@ -68,6 +68,7 @@ class Engine:
             stdout=(self.folder / "log").open("wb"),
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            preexec_fn=end_with_me(),
         )
 
     def ps(self) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from orchestrator.processes import die_with_parent
 from tests.support import TIME_SCALE
 
 # The same examples each time in CI; a deadline for one example would only measure the machine.
@@ -111,6 +112,7 @@ class CrossbarProcess:
             notify.bind("")
             notify.settimeout(0.1)
             address = "@" + notify.getsockname()[1:].decode()
+            run = os.getpid()
             argv = [str(executable), "start", "--cbdir", str(folder), "--config", "config.json"]
             self._process = subprocess.Popen(
                 [*argv, "--loglevel", "warn", "--color", "false"],
@@ -120,6 +122,8 @@ class CrossbarProcess:
                 stdout=self._log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                # A test run that is killed leaves no Router behind.
+                preexec_fn=lambda: die_with_parent(run, signal.SIGTERM),
             )
             for _ in range(int(600 * TIME_SCALE)):
                 try:
