@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from wampy.ids import MAX_ID
 from wampy.messages import MESSAGES, Message
+from wampy.uris import is_uri
 
 #: Texts that both serializers take: none that begins with NUL, which JSON has for bytes.
 texts = st.text(max_size=20).filter(lambda text: not text.startswith("\0"))
@@ -24,14 +25,26 @@ def _containers(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 #: What both serializers carry.
 values = st.recursive(scalars, _containers, max_leaves=12)
 dictionaries = st.dictionaries(keys, values, max_size=4)
+#: Options that do not say how a pattern matches.
+options = dictionaries.map(
+    lambda fields: {key: value for key, value in fields.items() if key != "match"}
+)
 ids = st.one_of(st.integers(1, 9), st.integers(1, MAX_ID))
+uris = (
+    st.lists(st.text(min_size=1, max_size=5), min_size=1, max_size=3).map(".".join).filter(is_uri)
+)
 
 _BY_NAME: dict[str, st.SearchStrategy[Any]] = {
     "args": st.lists(values, max_size=4).map(tuple),
     "kwargs": dictionaries,
-    "options": dictionaries,
+    "options": options,
     "details": dictionaries,
     "extra": dictionaries,
+    "realm": uris,
+    "reason": uris,
+    "topic": uris,
+    "procedure": uris,
+    "error": uris,
     "request_type": st.sampled_from(list(MESSAGES)),
 }
 

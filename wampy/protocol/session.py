@@ -200,6 +200,7 @@ class ClientProtocol:
     ) -> Call:
         """Ask for a procedure to be called; answered by one Reply, or several progressive ones."""
         check_uri(procedure)
+        dictionary("CALL.Options", options)
         return Call(
             request_id=self._request(Call.WAMP_CODE),
             options=options,

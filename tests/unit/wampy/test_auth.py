@@ -33,6 +33,15 @@ def test_a_ticket_answers_no_other_challenge():
     assert "secret" not in str(failure.value)
 
 
+@pytest.mark.parametrize("wrong", [b"secret", 5, None, "", ["secret"]])
+def test_a_ticket_and_its_authid_are_texts(wrong):
+    """A Router ends the connection for anything else, and does not say why."""
+    for what, arguments in (("authid", (wrong, "x")), ("ticket", ("joe", wrong))):
+        with pytest.raises(LocalProtocolError, match=f"^{what} is ") as failure:
+            Ticket(*arguments)
+        assert "secret" not in str(failure.value)
+
+
 def test_a_ticket_is_never_shown():
     ticket = Ticket("joe", "secret")
     for shown in (repr(ticket), str(ticket), f"{[ticket]}"):

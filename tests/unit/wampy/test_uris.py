@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from wampy.errors import LocalProtocolError
-from wampy.uris import check_uri, is_pattern, is_uri
+from wampy.uris import check_uri, is_pattern, is_uri, uri_fault
 
 
 @pytest.mark.parametrize("uri", ["a", "com.example.now", "A-b.Ü", "callee_application_entrypoint"])
@@ -46,6 +46,12 @@ def test_what_is_no_text_is_no_uri(value):
     assert not is_pattern(value, "prefix")
     with pytest.raises(LocalProtocolError, match="is not a URI"):
         check_uri(value)
+
+
+def test_what_is_wrong_with_a_uri_can_be_asked():
+    assert uri_fault("a.b") is None
+    assert uri_fault("a..b", "prefix") is None
+    assert "'a..b' is not a URI" in (uri_fault("a..b") or "")
 
 
 def test_there_are_three_ways_to_match():

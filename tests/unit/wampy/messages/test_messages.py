@@ -99,6 +99,13 @@ EXAMPLES: list[tuple[Any, list]] = [
         [70, 7, {"progress": True}, (1, "a"), {"k": None}],
     ),
 ]
+#: What may not stand where a value of this type does.
+WRONG: dict[type, tuple] = {
+    int: ("7", True, 1.0, b"7"),
+    str: (5, None, b"secret", ["secret"]),
+    dict: ([1], "", "secret", 0, 5, (("k", 1),)),
+    tuple: ("", "secret", 0, {}, {"k": 1}, {1}),
+}
 IDS = [message.name for message, _ in EXAMPLES]
 WITH_PAYLOAD = [message for message, _ in EXAMPLES if "kwargs" in message.__struct_fields__]
 #: Where the list may end at the earliest.
@@ -210,6 +217,72 @@ def test_arguments_of_a_program_have_to_be_a_list_and_a_dictionary(message):
     for wrong in ({"args": "text"}, {"kwargs": [1]}, {"args": {"a": 1}}, {"args": iter([1])}):
         with pytest.raises(SerializationError, match="Arguments"):
             type(message)(**{**names, **wrong}).construct()
+
+
+@pytest.mark.parametrize("message", [message for message, _ in EXAMPLES], ids=IDS)
+def test_no_element_of_another_type_is_sent(message):
+    """A Router would end the whole Session for it, with all that is pending there."""
+    names = {name: getattr(message, name) for name in message.__struct_fields__}
+    for name, value in names.items():
+        for wrong in WRONG[type(value)]:
+            with pytest.raises(SerializationError) as failure:
+                type(message)(**{**names, name: wrong}).construct()
+            text = str(failure.value)
+            assert text.startswith(f"{message.name}." if type(value) in (int, str) else "")
+            assert type(wrong).__name__ in text
+            assert "secret" not in text
+
+
+@pytest.mark.parametrize("message", [message for message, _ in EXAMPLES], ids=IDS)
+def test_no_id_out_of_range_is_sent(message):
+    """0 is the ID of a revocation only."""
+    names = {name: getattr(message, name) for name in message.__struct_fields__}
+    for name in names:
+        if name.endswith("_id"):
+            least = 0 if message.name in ("UNREGISTERED", "UNSUBSCRIBED") else 1
+            for wrong in (least - 1, MAX_ID + 1, 1 << 600):
+                with pytest.raises(SerializationError, match="out of the range of IDs"):
+                    type(message)(**{**names, name: wrong}).construct()
+            type(message)(**{**names, name: MAX_ID}).construct()
+
+
+@pytest.mark.parametrize("message", [message for message, _ in EXAMPLES], ids=IDS)
+def test_no_wrong_uri_is_sent(message):
+    """Crossbar ends the Session for one with white space or ``#``, whoever sends it."""
+    names = {name: getattr(message, name) for name in message.__struct_fields__}
+    for name in {"realm", "reason", "topic", "procedure", "error"}.intersection(names):
+        for wrong in ("a b", "a#", "a\n", "#"):
+            with pytest.raises(SerializationError, match=f"{message.name}.*is not a URI"):
+                type(message)(**{**names, name: wrong}).construct()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda **fields: Subscribe(topic="a..", **fields),
+        lambda **fields: Register(procedure="a..", **fields),
+    ],
+)
+def test_patterns_are_sent_where_options_say_so(make):
+    for match in ("prefix", "wildcard"):
+        assert make(options={"match": match}).construct()[3] == "a.."
+    refused: tuple = (None, {}, {"match": "exact"}, {"match": "regex"}, {"match": []})
+    for options in refused:
+        with pytest.raises(SerializationError):
+            make(options=options).construct()
+
+
+def test_a_wrong_truth_value_is_no_error_of_its_own():
+    """Arrays of numpy have none: that may not come out as a ValueError."""
+
+    class Array:
+        def __bool__(self) -> bool:
+            raise ValueError("ambiguous")
+
+    for wrong in ("args", "kwargs", "options"):
+        fields: Any = {wrong: Array()}
+        with pytest.raises(SerializationError, match=r"is a .*Array; expected"):
+            Call(procedure="a.b", **fields).construct()
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from wampy.errors import (
     NoSuchRealm,
     NotAuthorized,
     RemoteProtocolError,
+    SerializationError,
 )
 from wampy.messages import (
     Abort,
@@ -429,6 +430,15 @@ def test_a_wrong_uri_costs_nothing(ask):
     assert protocol.call("a.b").request_id == 1
 
 
+@pytest.mark.parametrize("options", [[1], "acknowledge", 5])
+@pytest.mark.parametrize("ask", ["call", "publish", "subscribe", "register"])
+def test_options_of_the_wrong_type_cost_nothing(ask, options):
+    protocol = joined()
+    with pytest.raises(SerializationError, match="Options is a "):
+        getattr(protocol, ask)("a.b", options=options)
+    assert protocol.call("a.b").request_id == 1
+
+
 # ---------------------------------------------------------------------- giving up
 
 
@@ -534,6 +544,14 @@ def test_an_answer_is_never_too_late(monkeypatch):
     assert_broken(protocol, Result(request_id=7), "not pending")
 
 
+def test_what_was_forgotten_need_not_be_a_call(monkeypatch):
+    monkeypatch.setattr(module, "_GIVEN_UP_KEPT", 0)
+    protocol = joined()
+    protocol.give_up(protocol.register("a.b").request_id or 0)
+    late = Registered(request_id=1, registration_id=1)
+    assert protocol.receive(late) == Dropped(late)
+
+
 def test_what_was_forgotten_hides_no_pending_request(monkeypatch):
     monkeypatch.setattr(module, "_GIVEN_UP_KEPT", 0)
     protocol = joined()
@@ -555,6 +573,14 @@ def test_a_request_never_sent_is_withdrawn():
     assert protocol.call("a.b").request_id == 2
     protocol.withdraw(1)
     assert protocol.call("a.b").request_id == 3
+
+
+def test_what_has_been_sent_is_not_withdrawn():
+    protocol = joined()
+    protocol.call("a.b")
+    protocol.call("a.b")
+    protocol.withdraw(1)
+    assert isinstance(protocol.receive(RESULT), Reply)
 
 
 # ---------------------------------------------------------------------- callees and subscribers
