@@ -39,6 +39,8 @@ LATE_S = 1.0
 #: Seconds between probes of an Instance that is starting: at first, and at most.
 PROBE_FIRST_S = 0.02
 PROBE_MAX_S = 0.5
+#: Seconds that an Instance gets to join and register again before its misses count.
+RETURN_S = 5.0
 
 
 @dataclass(slots=True)
@@ -51,6 +53,8 @@ class Watched:
     policy: HeartbeatPolicy
     is_probing: bool = True
     probe_delay_s: float = PROBE_FIRST_S
+    #: It was ready and lost its Session: until then (monotonic) it may come back by itself.
+    returns_until: float | None = None
 
 
 @dataclass(slots=True)
@@ -220,8 +224,11 @@ class RouterSession:
         self._listener.joined()
         self._canary_tick()
         for group in self._groups.values():
-            for watched in group.members.values():
-                if watched.is_probing:
+            for watched in list(group.members.values()):
+                if not watched.is_probing:
+                    # The Router is new: everybody has to come back to it first.
+                    self.expect_return(watched.instance)
+                else:
                     self._probe(watched)
 
     # ------------------------------------------------------------------ the canary
@@ -244,6 +251,17 @@ class RouterSession:
             group.timer = self._loop.call_later(policy.interval_s, lambda: self._tick(policy))
         if self._is_joined:
             self._probe(watched)
+
+    def expect_return(self, instance: InstanceId) -> None:
+        """The Instance has lost its Session: probe it until it is back; misses count later."""
+        for group in self._groups.values():
+            watched = group.members.get(instance)
+            if watched is not None and not watched.is_probing:
+                watched.is_probing = True
+                watched.probe_delay_s = PROBE_FIRST_S
+                watched.returns_until = self._loop.now() + RETURN_S
+                if self._is_joined:
+                    self._probe(watched)
 
     def unwatch(self, instance: InstanceId) -> None:
         """Ask this Instance no more; idempotent."""
@@ -316,6 +334,10 @@ class RouterSession:
         watched = call.watched
         if watched is None or not self._is_current(watched):
             return
+        if watched.returns_until is not None and self._loop.now() > watched.returns_until:
+            # It did not come back by itself: from now on it is like any that does not answer.
+            watched.is_probing = False
+            watched.returns_until = None
         if watched.is_probing:
             self._probe_again(watched)
         elif self._canary_answered_at >= call.sent_at:
@@ -343,6 +365,7 @@ class RouterSession:
         if watched.is_probing:
             if report.get("ready"):
                 watched.is_probing = False
+                watched.returns_until = None
             else:
                 self._probe_again(watched)
         self._listener.answered(watched.instance, watched.incarnation, report, now - call.sent_at)

@@ -367,6 +367,7 @@ class Supervisor:
         elif message.get("session") == "lost" and not message["leaving"]:
             if not self.core.router.ready:
                 return
+            self._session.expect_return(process.instance)
             event = happened.ChildUnready(process.incarnation, "it lost its session")
             self.instance_event(process.instance, event)
 

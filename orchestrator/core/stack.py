@@ -212,6 +212,10 @@ class Stack:
         commands = self.router.handle(event, now)
         if was_ready and not self.router.ready:
             self.misses.clear()
+            for instance in self.instances.values():
+                if instance.ready and instance.child is not None:
+                    away = ChildUnready(instance.child.incarnation, "the router is away")
+                    commands += instance.handle(away, now)
         if self.router.ready and not was_ready:
             self._give_time_again(now)
         return commands + self._advance(now)

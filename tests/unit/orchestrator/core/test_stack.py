@@ -153,8 +153,10 @@ def test_router_death_restarts_the_router_and_no_peer() -> None:
     stack = up()
     stack.router_event(happened.RouterLost("connection lost"), 3.0)
     commands = stack.router_event(happened.RouterExited("killed by signal 9"), 3.1)
-    assert [type(c) for c in commands if not isinstance(c, do.ReportRouter)] == [do.StartRouter]
-    assert stack.instances[STORE].state is State.RUNNING
+    reports = (do.Report, do.ReportRouter)
+    assert [type(c) for c in commands if not isinstance(c, reports)] == [do.StartRouter]
+    store = stack.instances[STORE]
+    assert (store.state, store.ready, store.reason) == (State.RUNNING, False, "the router is away")
     assert spawned(stack.router_event(happened.RouterJoined(), 6.0)) == []
 
 
