@@ -262,3 +262,10 @@ ECHO = """
 app = "peers:Echo"
 heartbeat = { interval = "200ms", timeout = "200ms", failures = 2 }
 """
+
+#: One Echo whose heartbeats a busy machine does not miss: for tests in which nobody is replaced.
+STEADY = """
+[peers.echo]
+app = "peers:Echo"
+heartbeat = { interval = "300ms", timeout = "3s", failures = 5 }
+"""

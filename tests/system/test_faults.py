@@ -12,7 +12,7 @@ import pytest
 
 from orchestrator.processes import children_of, is_alive
 from tests.support import TIME_SCALE, wait_until
-from tests.system.conftest import ECHO, RunningStack, StackMaker
+from tests.system.conftest import ECHO, STEADY, RunningStack, StackMaker
 from wampy.errors import WampyError
 
 TWO = ECHO + "replicas = 2\n"
@@ -58,7 +58,7 @@ def test_an_instance_that_spins_in_c_is_found_with_its_tracebacks(make_stack: St
 
 
 def test_a_busy_instance_is_saturated_and_left_alone(make_stack: StackMaker) -> None:
-    stack = make_stack(ECHO + "concurrency = 2\n").up()
+    stack = make_stack(STEADY + "concurrency = 2\n").up()
     first = stack.pid("echo:0")
     with stack.session() as session:
         calls = [session.call_async(f"com.test.{stack.name}.slow", 2.0) for _ in range(3)]
@@ -123,7 +123,7 @@ def test_after_both_are_killed_the_next_up_sweeps(
 
 
 def test_a_killed_nursery_is_replaced_and_hurts_nobody(make_stack: StackMaker) -> None:
-    stack = make_stack(ECHO).up()
+    stack = make_stack(STEADY).up()
     first = stack.pid("echo:0")
     os.kill(stack.child_named("orchestrator.nursery"), signal.SIGKILL)
     wait_until(lambda: "another one takes its place" in stack.log())
@@ -133,7 +133,7 @@ def test_a_killed_nursery_is_replaced_and_hurts_nobody(make_stack: StackMaker) -
 
 
 def test_a_killed_logger_is_replaced_and_loses_no_line(make_stack: StackMaker) -> None:
-    stack = make_stack(ECHO).up()
+    stack = make_stack(STEADY).up()
     with stack.session() as session:
         session.call(f"com.test.{stack.name}.say", "before")
         wait_until(lambda: "before" in stack.log("echo-0.out"))
@@ -145,7 +145,7 @@ def test_a_killed_logger_is_replaced_and_loses_no_line(make_stack: StackMaker) -
 
 def test_a_stopped_logger_costs_no_heartbeat(make_stack: StackMaker) -> None:
     """A Peer that floods a log nobody reads waits; its heartbeats do not."""
-    stack = make_stack(ECHO).up()
+    stack = make_stack(STEADY).up()
     first, logger = stack.pid("echo:0"), stack.logger_pid
     os.kill(logger, signal.SIGSTOP)
     try:
@@ -177,7 +177,7 @@ def test_a_stopped_supervisor_condemns_nobody_afterwards(make_stack: StackMaker)
 @pytest.fixture
 def own_router(make_stack: StackMaker) -> RunningStack:
     """A stack with a Crossbar of its own."""
-    return make_stack(TWO, router="crossbar").up()
+    return make_stack(STEADY + "replicas = 2\n", router="crossbar").up()
 
 
 def test_a_killed_router_is_restarted_and_no_peer_is(own_router: RunningStack) -> None:
@@ -195,7 +195,7 @@ def test_a_killed_router_is_restarted_and_no_peer_is(own_router: RunningStack) -
         except WampyError:
             return False
 
-    wait_until(is_callable, 5.0)
+    wait_until(is_callable, 20.0)
     stack.wait_ready("echo:0")
     rows = stack.ps()["instances"]
     assert [row["pid"] for row in rows] == before
