@@ -39,7 +39,12 @@ def bindable(path: Path) -> Path:
 
 def connectable(path: Path) -> str:
     """Give the path by which a socket that was bound for ``path`` can be connected to."""
-    return str(path if len(os.fsencode(path)) <= LONGEST else _short(path))
+    if len(os.fsencode(path)) <= LONGEST:
+        return str(path)
+    # The link, since $XDG_RUNTIME_DIR may be another one where the stack was started.
+    with contextlib.suppress(OSError):
+        return os.readlink(path)
+    return str(_short(path))
 
 
 def _short(path: Path) -> Path:

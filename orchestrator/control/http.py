@@ -18,6 +18,8 @@ from orchestrator.loop import Loop
 MAX_BODY = 1 << 20
 #: Bytes that may wait for a client that does not read.
 MAX_WAITING = 8 << 20
+#: Bytes of further requests that may come while one is being answered.
+MAX_AHEAD = 1 << 20
 _READ_SIZE = 1 << 16
 
 Handler = Callable[["Exchange"], None]
@@ -28,11 +30,17 @@ class Exchange:
 
     def __init__(self, connection: Connection, request: h11.Request, body: bytes) -> None:
         self._connection = connection
+        self._is_streaming = False
         self.method = request.method.decode("ascii", "replace")
         self.target = request.target.decode("ascii", "replace")
         self.body = body
         self.on_gone: Callable[[], None] = lambda: None
         self.is_over = False
+
+    @property
+    def waiting_bytes(self) -> int:
+        """How much of what was sent the client has not taken yet."""
+        return self._connection.waiting_bytes
 
     def answer(self, status: int, content_type: str, body: bytes) -> None:
         """Send the whole answer; nothing happens if the client has gone."""
@@ -40,11 +48,20 @@ class Exchange:
             return
         headers = [("Content-Type", content_type), ("Content-Length", str(len(body)))]
         self._connection.send(h11.Response(status_code=status, headers=headers))
-        self._connection.send(h11.Data(data=body))
+        if self.method != "HEAD":
+            self._connection.send(h11.Data(data=body))
         self._end()
+
+    def fail(self) -> None:
+        """Answer after a bug of ours: status 500, or the end of the stream there is."""
+        if self._is_streaming:
+            self.end_stream()
+        else:
+            self.answer(500, "application/json", b'{"error": "the stack failed at this request"}')
 
     def begin_stream(self, content_type: str) -> None:
         """Begin an answer that comes in parts."""
+        self._is_streaming = True
         headers = [("Content-Type", content_type), ("Transfer-Encoding", "chunked")]
         self._connection.send(h11.Response(status_code=200, headers=headers))
 
@@ -86,12 +103,23 @@ class Connection:
         self._on_closed = on_closed
         self._http = h11.Connection(h11.SERVER)
         self._request: h11.Request | None = None
-        self._body = b""
+        self._body = bytearray()
+        self._ahead_bytes = 0
         self._exchange: Exchange | None = None
         self._waiting = bytearray()
         self._is_closing = False
         client.setblocking(False)
         loop.add_reader(client.fileno(), self._readable)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no request is being answered, and nothing of an answer waits."""
+        return self._exchange is None and not self._waiting
+
+    @property
+    def waiting_bytes(self) -> int:
+        """How many bytes the client has not taken yet."""
+        return len(self._waiting)
 
     def send(self, event: h11.Event) -> None:
         """Send an h11 event, or keep it until the client takes it."""
@@ -107,6 +135,7 @@ class Connection:
     def next_request(self) -> None:
         """The answer is complete: go on with the next request, or close."""
         self._exchange = None
+        self._ahead_bytes = 0
         if self._http.our_state is h11.MUST_CLOSE:
             self._is_closing = True
             self._flush()
@@ -141,20 +170,17 @@ class Connection:
             self.close()
             return
         if not data:
-            # A client that only closed its writing side still waits for its answer.
-            if self._exchange is None:
-                self.close()
-            else:
-                self._loop.remove_reader(self._socket.fileno())
-                self._watch_for_end()
+            # Also one that only closed its writing side: no client of ours does that.
+            self.close()
             return
+        if self._exchange is not None:
+            self._ahead_bytes += len(data)
+            if self._ahead_bytes > MAX_AHEAD:
+                self.close()
+                return
         with contextlib.suppress(h11.RemoteProtocolError):
             self._http.receive_data(data)
         self._parse()
-
-    def _watch_for_end(self) -> None:
-        """Nobody reads a half-closed unix socket's end: treat it as the client's leaving."""
-        self.close()
 
     def _parse(self) -> None:
         if self._socket.fileno() < 0 or self._exchange is not None:
@@ -163,9 +189,11 @@ class Connection:
             while True:
                 event = self._http.next_event()
                 if event in (h11.NEED_DATA, h11.PAUSED):
+                    if self._http.they_are_waiting_for_100_continue:
+                        self.send(h11.InformationalResponse(status_code=100, headers=[]))
                     return
                 if isinstance(event, h11.Request):
-                    self._request, self._body = event, b""
+                    self._request, self._body = event, bytearray()
                 elif isinstance(event, h11.Data):
                     self._body += event.data
                     if len(self._body) > MAX_BODY:
@@ -173,14 +201,25 @@ class Connection:
                         return
                 elif isinstance(event, h11.EndOfMessage):
                     assert self._request is not None
-                    self._exchange = Exchange(self, self._request, self._body)
-                    self._handler(self._exchange)
+                    exchange = Exchange(self, self._request, bytes(self._body))
+                    self._exchange, self._body = exchange, bytearray()
+                    self._handle(exchange)
                     return
                 elif isinstance(event, h11.ConnectionClosed):
                     self.close()
                     return
         except h11.RemoteProtocolError as error:
             self._refuse(error.error_status_hint, str(error))
+
+    def _handle(self, exchange: Exchange) -> None:
+        is_handled = False
+        try:
+            self._handler(exchange)
+            is_handled = True
+        finally:
+            # The loop tells of the exception; the client must not wait for ever.
+            if not is_handled:
+                exchange.fail()
 
     def _refuse(self, status: int, text: str) -> None:
         body = text.encode()

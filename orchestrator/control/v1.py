@@ -1,23 +1,35 @@
 """The JSON face of the control socket: ``/v1/…``.
 
-``GET ps``; ``GET events``, a stream of JSON lines: a snapshot, then every transition; ``POST up``,
-``start``, ``stop``, ``restart``, ``wait``, ``down``, ``kill``, ``signal`` with a JSON object,
-answered when it has come about: 200 with ``{"outcomes": [...]}``, 404 for a target that is not
-there, 408 when ``timeout_s`` has passed first (the request itself goes on).
+``GET ps``; ``GET events``, a stream of JSON lines: a snapshot, then every transition; ``GET
+logs?name=search&tail=100``, the last lines as JSON lines; ``POST up``, ``start``, ``stop``,
+``restart``, ``wait``, ``down``, ``kill``, ``signal`` with a JSON object, answered when it has come
+about: 200 with ``{"outcomes": [...]}``, 400 for a body that is not understood, 404 for a target
+that is not there, 408 when ``timeout_s`` has passed first (the request itself goes on), 500 when
+the kernel refuses.
 """
 
 from __future__ import annotations
 
 import json
+import math
+import signal
 from collections.abc import Callable
 from typing import Any
 
 from orchestrator.control.http import Exchange
 from orchestrator.control.interface import Outcomes, StackControl
 from orchestrator.errors import UnknownTarget
+from orchestrator.logs.reader import LogReader
 from orchestrator.loop import Loop, Timer
 
 _JSON = "application/json"
+_JSON_LINES = "application/x-ndjson"
+#: A longer timeout (11 days) is none: the loop could not wait for it in one go.
+LONGEST_TIMEOUT_S = 1_000_000.0
+#: Lines that one answer has at most: they are read in the supervisor's own thread.
+MOST_LINES = 1000
+#: What must name its targets; ``up`` and ``wait`` without any mean all.
+_NEEDS_NAMES = ("start", "stop", "restart", "signal")
 
 
 class BadRequest(Exception):
@@ -27,9 +39,10 @@ class BadRequest(Exception):
 class JsonFace:
     """Answers ``/v1/…``; in the loop's thread, nothing blocks."""
 
-    def __init__(self, loop: Loop, stack: StackControl) -> None:
+    def __init__(self, loop: Loop, stack: StackControl, logs: LogReader) -> None:
         self._loop = loop
         self._stack = stack
+        self._logs = logs
         self._actions: dict[str, Callable[[dict[str, Any], Callable[[Outcomes], None]], None]] = {
             "up": lambda body, done: stack.up(_targets(body), _scale(body), done),
             "start": lambda body, done: stack.start(_targets(body), done),
@@ -44,53 +57,83 @@ class JsonFace:
 
     def handle(self, exchange: Exchange, what: str) -> None:
         """Answer one request, now or later."""
-        if exchange.method == "GET" and what == "ps":
-            _answer(exchange, 200, self._stack.snapshot())
-        elif exchange.method == "GET" and what == "events":
-            self._events(exchange)
-        elif exchange.method == "POST" and (what in self._actions or what == "signal"):
-            try:
+        is_read = exchange.method in ("GET", "HEAD")
+        try:
+            if is_read and what == "ps":
+                _answer(exchange, 200, self._stack.snapshot())
+            elif exchange.method == "GET" and what == "events":
+                self._events(exchange)
+            elif is_read and what == "logs":
+                self._read_logs(exchange)
+            elif exchange.method == "POST" and what == "signal":
+                self._signal(exchange, _body(exchange))
+            elif exchange.method == "POST" and what in self._actions:
                 self._act(exchange, what, _body(exchange))
-            except UnknownTarget as error:
-                _answer(exchange, 404, {"error": str(error), "target": error.target})
-            except BadRequest as error:
-                _answer(exchange, 400, {"error": str(error)})
-        else:
-            _answer(exchange, 404, {"error": f"there is no {exchange.method} /v1/{what}"})
+            else:
+                _answer(exchange, 404, {"error": f"there is no {exchange.method} /v1/{what}"})
+        except UnknownTarget as error:
+            _answer(exchange, 404, {"error": str(error), "target": error.target})
+        except BadRequest as error:
+            _answer(exchange, 400, {"error": str(error)})
+        except OSError as error:
+            _answer(exchange, 500, {"error": error.strerror or str(error)})
 
     def _act(self, exchange: Exchange, what: str, body: dict[str, Any]) -> None:
-        if what == "signal":
-            for target in _targets(body):
-                self._stack.signal(target, int(body.get("signal", 15)))
-            _answer(exchange, 200, {"outcomes": []})
-            return
+        if what in _NEEDS_NAMES:
+            _require_names(body)
         timer: Timer | None = None
-        timeout_s = body.get("timeout_s")
-        if isinstance(timeout_s, (int, float)):
-            timer = self._loop.call_later(
-                timeout_s, lambda: _answer(exchange, 408, {"error": f"not done in {timeout_s:g} s"})
-            )
+        timeout_s = _timeout_s(body)
 
         def done(outcomes: Outcomes) -> None:
             if timer is not None:
                 timer.cancel()
             _answer(exchange, 200, {"outcomes": outcomes})
 
+        self._actions[what](body, done)
+        if timeout_s is not None and not exchange.is_over:
+            text = f"not done in {timeout_s:g} s"
+            timer = self._loop.call_later(
+                timeout_s, lambda: _answer(exchange, 408, {"error": text})
+            )
+            exchange.on_gone = timer.cancel
+
+    def _signal(self, exchange: Exchange, body: dict[str, Any]) -> None:
+        _require_names(body)
+        signum = body.get("signal", int(signal.SIGTERM))
+        if type(signum) is not int or signum not in signal.valid_signals():
+            raise BadRequest("signal must be the number of a signal")
+        for target in _targets(body):
+            self._stack.signal(target, signum)
+        _answer(exchange, 200, {"outcomes": []})
+
+    def _read_logs(self, exchange: Exchange) -> None:
+        from urllib.parse import parse_qs
+
+        query = parse_qs(exchange.target.partition("?")[2])
         try:
-            self._actions[what](body, done)
-        except Exception:
-            if timer is not None:
-                timer.cancel()
-            raise
+            tail = int(query.get("tail", ["100"])[-1])
+            since = float(query["since"][-1]) if "since" in query else None
+        except ValueError as error:
+            raise BadRequest(f"tail and since must be numbers: {error}") from error
+        if not 0 <= tail <= MOST_LINES:
+            raise BadRequest(f"tail must be from 0 to {MOST_LINES}")
+        lines = self._logs.read(query.get("name", []), since=since, tail=tail)
+        records = [
+            {"at": line.at, "instance": line.instance, "stream": line.stream, "text": line.text}
+            for line in lines
+        ]
+        body = "".join(json.dumps(record) + "\n" for record in records)
+        exchange.answer(200, _JSON_LINES, body.encode())
 
     def _events(self, exchange: Exchange) -> None:
-        exchange.begin_stream("application/x-ndjson")
+        exchange.begin_stream(_JSON_LINES)
 
         def tell(event: dict[str, Any]) -> None:
             exchange.send_part(json.dumps(event).encode() + b"\n")
 
-        exchange.on_gone = self._stack.subscribe(tell)
         tell({"snapshot": self._stack.snapshot()})
+        if not exchange.is_over:
+            exchange.on_gone = self._stack.subscribe(tell)
 
 
 def _answer(exchange: Exchange, status: int, content: Any) -> None:
@@ -105,6 +148,20 @@ def _body(exchange: Exchange) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise BadRequest("the body must be a JSON object")
     return body
+
+
+def _timeout_s(body: dict[str, Any]) -> float | None:
+    timeout_s = body.get("timeout_s")
+    if timeout_s is None:
+        return None
+    if type(timeout_s) not in (int, float) or not timeout_s >= 0 or math.isnan(timeout_s):
+        raise BadRequest("timeout_s must be a number of seconds, 0 or more")
+    return None if timeout_s > LONGEST_TIMEOUT_S else float(timeout_s)
+
+
+def _require_names(body: dict[str, Any]) -> None:
+    if not _targets(body):
+        raise BadRequest("names must be a list of at least one string")
 
 
 def _targets(body: dict[str, Any]) -> list[str]:

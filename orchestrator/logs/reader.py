@@ -10,17 +10,16 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
-from typing import BinaryIO
 
+from orchestrator.logs.files import FileFollower, last_lines, open_newest_first
 from orchestrator.logs.names import STACK, file_name, parse_file_name
 
 #: Seconds between two looks of a follower.
 POLL_S = 0.05
 #: Seconds that a follower holds a line back, so that an older one of another file comes first.
 HOLD_S = 0.03
-_BLOCK = 1 << 16
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -55,8 +54,7 @@ class LogReader:
         """
         found: list[LogLine] = []
         for path, instance, stream in self._files(names):
-            for rotated in _generations(path):
-                found += _read_file(rotated, instance, stream, tail)
+            found += _read(path, instance, stream, since, tail)
         if since is not None:
             found = [line for line in found if line.at >= since]
         found.sort(key=lambda line: line.at)
@@ -87,26 +85,38 @@ class Follower:
     def __init__(self, reader: LogReader, names: Sequence[str], from_start: bool) -> None:
         self._reader = reader
         self._names = names
-        self._files: dict[Path, _Followed] = {}
-        self._held: list[LogLine] = []
-        self._look(at_end=not from_start)
+        self._files: dict[Path, tuple[FileFollower, str, str]] = {}
+        # Each with the time of its reading: a stamp from before a clock was set back says nothing.
+        self._held: list[tuple[LogLine, float]] = []
+        self._look(last_bytes=None if from_start else 0)
 
     def poll(self) -> list[LogLine]:
         """Give the lines that have come since, in time order; never blocks."""
-        before = time.time() - HOLD_S
-        self._look(at_end=False)
-        for followed in self._files.values():
-            self._held += followed.read()
-        self._held.sort(key=lambda line: line.at)
-        ready = [line for line in self._held if line.at <= before]
-        self._held = self._held[len(ready) :]
+        before, read_before = time.time() - HOLD_S, time.monotonic() - HOLD_S
+        # Files that were not there at the beginning are read from their beginning.
+        self._look(last_bytes=None)
+        for follower, instance, stream in self._files.values():
+            text = follower.read()
+            now = time.monotonic()
+            for raw in text.split(b"\n")[:-1]:
+                line = parse_line(raw, instance, stream)
+                if line is not None:
+                    self._held.append((line, now))
+        ready = [line for line, at in self._held if line.at <= before or at <= read_before]
+        self._held = [(x, at) for x, at in self._held if x.at > before and at > read_before]
+        ready.sort(key=lambda line: line.at)
         return ready
 
     def rest(self) -> list[LogLine]:
         """Give everything that there is, also what is held back; for the end."""
-        lines = self.poll() + self._held
-        self._held = []
-        return lines
+        ready = self.poll()
+        held, self._held = self._held, []
+        return ready + sorted((line for line, _ in held), key=lambda line: line.at)
+
+    def close(self) -> None:
+        """Close the files. Idempotent."""
+        for follower, _, _ in self._files.values():
+            follower.close()
 
     def __iter__(self) -> Iterator[LogLine]:
         """Give lines for ever; waits between them."""
@@ -116,67 +126,10 @@ class Follower:
             if not lines:
                 time.sleep(POLL_S)
 
-    def _look(self, *, at_end: bool) -> None:
+    def _look(self, last_bytes: int | None) -> None:
         for path, instance, stream in self._reader._files(self._names):
             if path not in self._files:
-                self._files[path] = _Followed(path, instance, stream, at_end)
-
-
-class _Followed:
-    """One file and how far it has been read; goes on in the next when it is rotated."""
-
-    def __init__(self, path: Path, instance: str, stream: str, at_end: bool) -> None:
-        self._path = path
-        self._instance = instance
-        self._stream = stream
-        self._half = b""
-        # Open across polls, so that what is written before a rotation is not missed.
-        self._file: BinaryIO = open(path, "rb")  # noqa: SIM115
-        if at_end:
-            self._file.seek(0, os.SEEK_END)
-
-    def read(self) -> list[LogLine]:
-        lines = self._take()
-        while self._is_rotated():
-            # Whatever was written before the rename is in the old one; read that to its end.
-            lines += self._take()
-            old = self._file
-            try:
-                self._file = self._next_generation()
-            except FileNotFoundError:
-                break
-            old.close()
-            lines += self._take()
-        return lines
-
-    def _next_generation(self) -> BinaryIO:
-        """Open the file that was begun after the one that we have."""
-        inode = os.fstat(self._file.fileno()).st_ino
-        newer = self._path
-        for generation in _generations(self._path)[::-1]:
-            try:
-                if generation.stat().st_ino == inode:
-                    break
-            except FileNotFoundError:
-                continue
-            newer = generation
-        return open(newer, "rb")
-
-    def _is_rotated(self) -> bool:
-        try:
-            return self._path.stat().st_ino != os.fstat(self._file.fileno()).st_ino
-        except FileNotFoundError:
-            return False
-
-    def _take(self) -> list[LogLine]:
-        found: list[LogLine] = []
-        while block := self._file.read(_BLOCK):
-            *whole, self._half = (self._half + block).split(b"\n")
-            for raw in whole:
-                line = parse_line(raw, self._instance, self._stream)
-                if line is not None:
-                    found.append(line)
-        return found
+                self._files[path] = FileFollower(path, last_bytes), instance, stream
 
 
 def parse_line(raw: bytes, instance: str, stream: str) -> LogLine | None:
@@ -196,28 +149,28 @@ def parse_line(raw: bytes, instance: str, stream: str) -> LogLine | None:
 
 
 def _epoch(at: str) -> float:
-    return datetime.strptime(at, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC).timestamp()
+    if not at.endswith("Z"):
+        raise ValueError(at)
+    return datetime.fromisoformat(at).timestamp()
 
 
-def _generations(path: Path) -> list[Path]:
-    """Give the rotated files of a log, the oldest first, the newest (without a number) last."""
-    numbered = sorted(
-        (p for p in path.parent.glob(f"{path.name}.*") if p.suffix[1:].isdigit()),
-        key=lambda p: -int(p.suffix[1:]),
-    )
-    return [*numbered, path]
-
-
-def _read_file(path: Path, instance: str, stream: str, tail: int | None) -> list[LogLine]:
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        return []
-    raw = content.split(b"\n")
-    if tail is not None:
-        raw = raw[-tail - 1 :]
-    lines = (parse_line(line, instance, stream) for line in raw)
-    return [line for line in lines if line is not None]
+def _read(
+    path: Path, instance: str, stream: str, since: float | None, tail: int | None
+) -> list[LogLine]:
+    """Read one log, all its files, in the order of writing."""
+    parts: list[list[LogLine]] = []
+    missing = tail
+    for file in open_newest_first(path):
+        with file:
+            is_older = since is not None and os.fstat(file.fileno()).st_mtime < since
+            if is_older or missing == 0:
+                break
+            raws = file.read().split(b"\n")[:-1] if missing is None else last_lines(file, missing)
+        parsed = (parse_line(raw, instance, stream) for raw in raws)
+        parts.append([line for line in parsed if line is not None])
+        if missing is not None:
+            missing = max(0, missing - len(parts[-1]))
+    return [line for part in reversed(parts) for line in part]
 
 
 def _is_meant(instance: str, names: Sequence[str]) -> bool:

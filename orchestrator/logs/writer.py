@@ -3,9 +3,9 @@
 A flood, a full disk or a stopped logger ends here: the supervisor never waits for it. It imports
 the standard library's smallest parts only, since it lives as long as the stack.
 
-On its socket, one packet each: ``{"attach": {"instance", "stream"}}`` with the read end of a pipe;
-``{"line": {...}}``, a line of the stack's own. The socket's end means that all is over: what is
-still in the pipes is written, for a bounded time, then the process ends.
+On its socket, one packet each: ``{"attach": [{"instance", "stream"}, …]}`` with the read ends of as
+many pipes; ``{"line": {...}}``, a line of the stack's own. The socket's end means that all is over:
+what is still in the pipes is written, for a bounded time, then the process ends.
 """
 
 from __future__ import annotations
@@ -105,8 +105,9 @@ class Stream:
         if half and not (self.half and not lines):
             self.half_since = now
         while len(half) > LONGEST_LINE:
-            lines.append(half[:LONGEST_LINE])
-            half = half[LONGEST_LINE:]
+            cut = _character_start(half, LONGEST_LINE)
+            lines.append(half[:cut])
+            half = half[cut:]
         self.half = half
         return lines
 
@@ -155,12 +156,12 @@ class Logger:
         if received is None:
             return False
         message, fds = received
-        if "attach" in message and fds:
-            about = message["attach"]
-            os.set_blocking(fds[0], False)
-            stream = Stream(fds[0], about["instance"], about["stream"])
-            self._streams[stream.fd] = stream
-            self._selector.register(stream.fd, selectors.EVENT_READ, stream)
+        if "attach" in message:
+            for about, fd in zip(message["attach"], fds, strict=False):
+                os.set_blocking(fd, False)
+                stream = Stream(fd, about["instance"], about["stream"])
+                self._streams[fd] = stream
+                self._selector.register(fd, selectors.EVENT_READ, stream)
         elif "line" in message:
             self._write_own(message["line"])
         return True
@@ -222,6 +223,14 @@ class Logger:
             if file.dropped:
                 file.dropped = before
         file.write(lines)
+
+
+def _character_start(text: bytes, position: int) -> int:
+    """Give the last place up to ``position`` at which no UTF-8 character is cut in two."""
+    for start in range(position, position - 4, -1):
+        if text[start] & 0xC0 != 0x80:
+            return start
+    return position
 
 
 def _now() -> str:
