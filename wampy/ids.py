@@ -31,6 +31,6 @@ class IdSequence:
         return self.last
 
     def take_back(self, request_id: int) -> None:
-        """Give this ID again next time, if it was the last one."""
-        if self.last == request_id:
+        """Give this ID again next time, if it was the last one; never one that is none, as 0."""
+        if 0 < request_id == self.last:
             self.last -= 1

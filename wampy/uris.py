@@ -43,6 +43,10 @@ def check_uri(uri: str, match: str = "exact") -> str:
     """
     if type(uri) is not str and not isinstance(uri, str):
         raise LocalProtocolError(f"a {type(uri).__name__} is not a URI")
+    if not isinstance(match, str):
+        raise LocalProtocolError(
+            f"match is a {type(match).__name__}; expected one of {', '.join(MATCHES)}"
+        )
     fault = uri_fault(uri, match)
     if fault is not None:
         raise LocalProtocolError(fault)

@@ -94,6 +94,6 @@ def match_in(what: str, options: Any) -> str:
     """Give how the pattern of a SUBSCRIBE or REGISTER matches: ``exact`` if Options do not say.
 
     Raises:
-        SerializationError: Options is no mapping.
+        SerializationError: Options is no mapping, or what it says is no text.
     """
-    return str(dictionary(what, options).get("match", "exact"))
+    return text(f"{what}['match']", dictionary(what, options).get("match", "exact"))

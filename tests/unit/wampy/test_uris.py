@@ -55,5 +55,7 @@ def test_what_is_wrong_with_a_uri_can_be_asked():
 
 
 def test_there_are_three_ways_to_match():
-    with pytest.raises(LocalProtocolError, match="exact, prefix, wildcard"):
-        check_uri("a.b", "regex")
+    wrong: tuple = ("regex", ["prefix"], None, {})
+    for match in wrong:
+        with pytest.raises(LocalProtocolError, match="exact, prefix, wildcard"):
+            check_uri("a.b", match)

@@ -267,7 +267,10 @@ def test_patterns_are_sent_where_options_say_so(make):
     for match in ("prefix", "wildcard"):
         assert make(options={"match": match}).construct()[3] == "a.."
     refused: tuple = (None, {}, {"match": "exact"}, {"match": "regex"}, {"match": []})
-    for options in refused:
+    deep: list = []
+    for _ in range(5_000):
+        deep = [deep]
+    for options in (*refused, {"match": deep}):
         with pytest.raises(SerializationError):
             make(options=options).construct()
 

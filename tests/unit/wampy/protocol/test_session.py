@@ -575,6 +575,13 @@ def test_a_request_never_sent_is_withdrawn():
     assert protocol.call("a.b").request_id == 3
 
 
+def test_no_id_is_withdrawn_before_the_first():
+    """What was made by hand may carry 0; the ids on the wire begin with 1 all the same."""
+    protocol = joined()
+    protocol.withdraw(0)
+    assert protocol.call("a.b").request_id == 1
+
+
 def test_what_has_been_sent_is_not_withdrawn():
     protocol = joined()
     protocol.call("a.b")
