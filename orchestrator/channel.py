@@ -1,7 +1,8 @@
 """Messages between processes of a stack: one JSON object a packet, file descriptors beside it.
 
 A sequenced-packet socket keeps message borders and tells the end of the other side, however that
-ended. Packets are small (at most ``MAX_PACKET``), so a send either succeeds whole or not at all.
+ended. Packets are small (at most ``MAX_PACKET``), so a send either succeeds whole or not at all; a
+longer message travels in a file without a name, whose descriptor the packet carries.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from typing import Any
 
 MAX_PACKET = 180_000
 _MAX_FDS = 64
+#: The packet that says: the message is in the file that is the last descriptor.
+_IN_A_FILE = b"@"
 
 
 def channel_pair() -> tuple[socket.socket, socket.socket]:
@@ -28,11 +31,23 @@ def send(channel: socket.socket, message: dict[str, Any], fds: tuple[int, ...] =
     """Send one message; False when the other end is gone or, if non-blocking, takes no more.
 
     Raises:
-        ValueError: the message is longer than ``MAX_PACKET``.
+        OSError: no descriptor can be sent or made; nothing was sent.
     """
     packet = json.dumps(message).encode()
     if len(packet) > MAX_PACKET:
-        raise ValueError(f"a message of {len(packet)} bytes is too long for a channel")
+        return _send_in_a_file(channel, packet, fds)
+    return _send(channel, packet, fds)
+
+
+def _send_in_a_file(channel: socket.socket, packet: bytes, fds: tuple[int, ...]) -> bool:
+    fd = os.memfd_create("wampy message", os.MFD_CLOEXEC)
+    with os.fdopen(fd, "wb") as file:
+        file.write(packet)
+        file.flush()
+        return _send(channel, _IN_A_FILE, (*fds, fd))
+
+
+def _send(channel: socket.socket, packet: bytes, fds: tuple[int, ...]) -> bool:
     ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
     try:
         channel.sendmsg([packet], ancillary)
@@ -62,4 +77,8 @@ def receive(channel: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
         for fd in fds:
             os.close(fd)
         return None
+    if packet == _IN_A_FILE:
+        with os.fdopen(fds.pop(), "rb") as file:
+            file.seek(0)
+            packet = file.read()
     return json.loads(packet), list(fds)

@@ -13,6 +13,9 @@ import sys
 
 from orchestrator.processes import become_subreaper, kill_all_children
 
+#: Signals that ask for an orderly end.
+_PASSED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
 
 def main() -> int:
     """Start the supervisor below this process and wait for its end; returns its exit code."""
@@ -22,17 +25,23 @@ def main() -> int:
     supervisor = os.fork()
     if supervisor == 0:
         os.close(writes)
-        from orchestrator.supervisor import run
+        from orchestrator.entry import run
 
         os._exit(run(sys.argv[1:], guard_fd=reads))
     os.close(reads)
     for fd in (int(argument) for argument in sys.argv[2:3]):
         os.close(fd)  # the supervisor's status pipe: its end must be seen when that ends
-    for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    for signum in _PASSED_ON:
         signal.signal(signum, lambda number, frame: os.kill(supervisor, signal.SIGTERM))
     code = 0
     while True:
-        pid, status = os.wait()
+        # Seen before it is reaped: after that the pid may be somebody else's.
+        ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
+        assert ended is not None  # only WNOHANG gives None
+        if ended.si_pid == supervisor:
+            for signum in _PASSED_ON:
+                signal.signal(signum, signal.SIG_IGN)
+        pid, status = os.waitpid(ended.si_pid, 0)
         if pid == supervisor:
             code = os.waitstatus_to_exitcode(status)
             break

@@ -92,12 +92,12 @@ class Loop:
             due_in_s = max(0.0, self._timers[0].due_at - self.now())
             timeout_s = due_in_s if timeout_s is None else min(timeout_s, due_in_s)
         for key, mask in self._selector.select(timeout_s):
+            # A callback before this one may have closed the descriptor, whose number may be that
+            # of another one by now, or have removed what was to be called.
             reader, writer = key.data
-            if mask & selectors.EVENT_READ and reader is not None:
+            if mask & selectors.EVENT_READ and self._callbacks(key.fd)[0] is reader:
                 self._call(reader)
-            # The reader may have removed the writer, or closed the descriptor altogether.
-            is_wanted = mask & selectors.EVENT_WRITE and self._writer(key.fd) is writer
-            if is_wanted and writer is not None:
+            if mask & selectors.EVENT_WRITE and self._callbacks(key.fd)[1] is writer:
                 self._call(writer)
         now = self.now()
         while self._timers and self._timers[0].due_at <= now:
@@ -109,13 +109,13 @@ class Loop:
         """Free the selector's descriptor; the watched ones stay open."""
         self._selector.close()
 
-    def _writer(self, fd: int) -> Callback | None:
+    def _callbacks(self, fd: int) -> tuple[Callback | None, Callback | None]:
         key = self._selector.get_map().get(fd)
-        return None if key is None else key.data[1]
+        return (None, None) if key is None else key.data
 
     def _change(self, fd: int, **changed: Callback | None) -> None:
         key = self._selector.get_map().get(fd)
-        reader, writer = (None, None) if key is None else key.data
+        reader, writer = self._callbacks(fd)
         reader = changed.get("reader", reader)
         writer = changed.get("writer", writer)
         mask = (selectors.EVENT_READ if reader else 0) | (selectors.EVENT_WRITE if writer else 0)
@@ -127,9 +127,10 @@ class Loop:
         else:
             self._selector.unregister(fd)
 
-    def _call(self, callback: Callback) -> None:
+    def _call(self, callback: Callback | None) -> None:
         try:
-            callback()
+            if callback is not None:
+                callback()
         except Exception as error:
             # One of three places where every exception is caught: the loop outlives callbacks.
             self._on_error(error)

@@ -183,11 +183,20 @@ class Reaper:
         self._loop = loop
         self._watched: dict[int, int] = {}
 
-    def watch(self, pid: int, on_exit: Callable[[ExitStatus], None]) -> None:
-        """Call ``on_exit`` once the child has ended; its pid cannot be reused before that."""
+    def watch(
+        self, pid: int, on_exit: Callable[[ExitStatus], None], *, leads_group: bool = False
+    ) -> None:
+        """Call ``on_exit`` once the child has ended; its pid cannot be reused before that.
+
+        With ``leads_group``, what is left of its process group is killed first, while the group's
+        number still is nobody else's.
+
+        Raises:
+            OSError: there are no descriptors left; the child is not watched.
+        """
         pidfd = os.pidfd_open(pid)
         self._watched[pid] = pidfd
-        self._loop.add_reader(pidfd, lambda: self._reap(pid, pidfd, on_exit))
+        self._loop.add_reader(pidfd, lambda: self._reap(pid, pidfd, on_exit, leads_group))
 
     def is_watched(self, pid: int) -> bool:
         """Whether this pid is a child in the table, alive or not yet reaped."""
@@ -207,7 +216,12 @@ class Reaper:
                     left += 1
         return left
 
-    def _reap(self, pid: int, pidfd: int, on_exit: Callable[[ExitStatus], None]) -> None:
+    def _reap(
+        self, pid: int, pidfd: int, on_exit: Callable[[ExitStatus], None], leads_group: bool
+    ) -> None:
+        if leads_group:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(pid, signal.SIGKILL)
         try:
             reaped, status = os.waitpid(pid, os.WNOHANG)
         except ChildProcessError:

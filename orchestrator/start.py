@@ -42,9 +42,24 @@ class StartError(OrchestratorError):
 
 
 def start_stack(
-    loop: Loop, manifest_path: Path, classes: str | None, status: TextIO
+    loop: Loop,
+    manifest_path: Path,
+    classes: str | None,
+    status: TextIO,
+    *,
+    interrupted: Callable[[], bool] = lambda: False,
+    abandoned_fds: tuple[int, ...] = (),
 ) -> tuple[Supervisor, Callable[[], None]]:
     """Start everything that a stack needs before its Router and Peers, and order those.
+
+    Args:
+        loop: runs while modules are imported.
+        manifest_path: the manifest.
+        classes: path of pickled Peer classes.
+        status: where one line tells that the stack listens; when nobody reads it any more, the
+            start is given up.
+        interrupted: whether a signal has asked for the end meanwhile.
+        abandoned_fds: descriptors whose end gives the start up too.
 
     Returns:
         The supervisor, whose loop is to be run, and what closes the rest afterwards.
@@ -71,7 +86,7 @@ def start_stack(
     logger.say = supervisor.say
     if swept:
         supervisor.say(f"ended {swept} processes that a former run had left", level="WARNING")
-    _import_all(loop, supervisor)
+    _import_all(loop, supervisor, interrupted, (status.fileno(), *abandoned_fds))
     try:
         supervisor.plan_router()
     except OrchestratorError as error:
@@ -94,16 +109,33 @@ def start_stack(
     return supervisor, close
 
 
-def _import_all(loop: Loop, supervisor: Supervisor) -> None:
+def _import_all(
+    loop: Loop,
+    supervisor: Supervisor,
+    interrupted: Callable[[], bool],
+    abandoned_fds: tuple[int, ...],
+) -> None:
     """Import every Peer's module, in nurseries; all faults at once.
 
+    A module may block for ever: whoever waits for this must be able to give up.
+
     Raises:
-        StartError: with one line a Peer.
+        StartError: with one line a Peer, or nobody wants the stack any more.
     """
     outcome: list[dict[str, str]] = []
+    gone: list[int] = []
+    for fd in abandoned_fds:
+        # Nothing is ever read there: these wake us when the other end is closed, and then only.
+        loop.add_reader(fd, lambda fd=fd: gone.append(fd))  # type: ignore[misc]
     supervisor.import_peers(supervisor.manifest.peers, outcome.append)
-    while not outcome:
-        loop.run_once(None)
+    try:
+        while not outcome:
+            if gone or interrupted():
+                raise StartError("given up while the Peers' modules were imported", EXIT_GAVE_UP)
+            loop.run_once(None)
+    finally:
+        for fd in abandoned_fds:
+            loop.remove_reader(fd)
     faults = outcome[0]
     if not faults:
         reports = supervisor.pool.reports
@@ -134,9 +166,14 @@ class LoggerProcess:
         self._start()
 
     def _start(self) -> None:
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         supervisor = os.getpid()
-        self.pid = os.fork()
+        try:
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            self.pid = os.fork()
+        except OSError:
+            # No processes or descriptors left for now; meanwhile the pipes and the sink keep all.
+            self._loop.call_later(1.0, self._start)
+            return
         if self.pid == 0:
             _keep_only(theirs.fileno())
             for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):

@@ -13,7 +13,6 @@ import os
 import random
 import signal
 import socket
-import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -26,16 +25,9 @@ from orchestrator.core import events as happened
 from orchestrator.core.router import RouterSpec
 from orchestrator.core.stack import Stack
 from orchestrator.core.states import InstanceId, State
-from orchestrator.errors import OrchestratorError
 from orchestrator.logs.sink import Pipes
 from orchestrator.loop import Loop, Timer
-from orchestrator.processes import (
-    ExitStatus,
-    Reaper,
-    become_subreaper,
-    kill_all_children,
-    signal_group,
-)
+from orchestrator.processes import ExitStatus, Reaper, signal_group
 from orchestrator.rundir import RUN_MARK, RunDir
 
 #: Seconds that a condemned process gets to write its tracebacks (measured: within 50 ms).
@@ -639,86 +631,3 @@ class Supervisor:
             )
         # Whoever waits on the control socket gets the answer first.
         self.loop.call_later(0.02, self.loop.stop)
-
-
-def run(arguments: list[str], guard_fd: int) -> int:
-    """Run a stack to its end; the body of the supervisor's process.
-
-    Args:
-        arguments: the manifest's path; the descriptor of the status pipe, on which one JSON line
-            tells whoever started us ``{"listening": path}`` or ``{"error", "exit_code"}``; and,
-            optionally, the path of pickled Peer classes.
-        guard_fd: its end tells that the guard has gone.
-
-    Returns:
-        The exit code (contract, section 3).
-    """
-    from orchestrator.start import StartError, start_stack
-
-    become_subreaper()
-    # Own group: what kills the guard's group must not decide for us.
-    os.setpgid(0, 0)
-    status = os.fdopen(int(arguments[1]), "w")
-    os.set_inheritable(status.fileno(), False)
-    loop = Loop(_report_error)
-    wake = _wake_on_signals(loop)
-    try:
-        supervisor, close = start_stack(
-            loop, Path(arguments[0]), arguments[2] if len(arguments) > 2 else None, status
-        )
-    except StartError as error:
-        with contextlib.suppress(BrokenPipeError):
-            status.write(json.dumps({"error": str(error), "exit_code": error.exit_code}) + "\n")
-            status.close()
-        kill_all_children()
-        return error.exit_code
-    wake(supervisor.shut_down)
-    loop.add_reader(guard_fd, lambda: _guard_gone(supervisor, guard_fd))
-    loop.run()
-    close()
-    kill_all_children()
-    supervisor.run_dir.clear()
-    return 0 if supervisor.finished is None else supervisor.finished.exit_code
-
-
-def _guard_gone(supervisor: Supervisor, guard_fd: int) -> None:
-    """Without the guard a ``kill -9`` of this process would leave orphans: end everything now."""
-    supervisor.loop.remove_reader(guard_fd)
-    supervisor.say("the guard is gone; ending everything", level="ERROR")
-    supervisor.kill()
-
-
-def _wake_on_signals(loop: Loop) -> Callable[[Callable[[], None]], None]:
-    """Let SIGTERM, SIGINT and SIGHUP call the function given later, from the loop."""
-    reads, writes = socket.socketpair()
-    reads.setblocking(False)
-    writes.setblocking(False)
-    signal.set_wakeup_fd(writes.fileno(), warn_on_full_buffer=False)
-    actions: list[Callable[[], None]] = []
-
-    def woken() -> None:
-        with contextlib.suppress(BlockingIOError):
-            got = reads.recv(4096)
-            if set(got) & {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}:
-                for action in actions:
-                    action()
-
-    loop.add_reader(reads.fileno(), woken)
-    for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
-        signal.signal(signum, lambda number, frame: None)
-    writes_kept.append(writes)
-    return actions.append
-
-
-#: The writing end that the signal handlers use must not be closed by the collector.
-writes_kept: list[socket.socket] = []
-
-
-def _report_error(error: BaseException) -> None:
-    """An exception in a callback is a bug: tell it, go on."""
-    import traceback
-
-    traceback.print_exception(error, file=sys.stderr)
-
-
-__all__ = ["OrchestratorError", "Supervisor", "run"]

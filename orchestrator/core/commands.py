@@ -52,7 +52,10 @@ class TerminateChild:
 
 @dataclass(frozen=True, slots=True)
 class KillChild:
-    """Send SIGKILL to the incarnation's process group, after its tracebacks if ``dump``."""
+    """Send SIGKILL to the incarnation's process group, after its tracebacks if ``dump``.
+
+    If it has not come about yet, whoever was to fork it hangs: that is to be killed.
+    """
 
     instance: InstanceId
     incarnation: int

@@ -244,8 +244,7 @@ class Instance:
         child.ending = "killed"
         child.deadline = now + KILL_AGAIN_S
         self.ready = False
-        kill: list[Command] = [] if child.pid is None else [self._kill(child, dump=True)]
-        return [*kill, self._enter(self.state, cause)]
+        return [self._kill(child, dump=True), self._enter(self.state, cause)]
 
     def _start_overdue(self, event: DeadlinePassed, now: float) -> list[Command]:
         """STARTING: not ready in time, or a condemned child that is still there."""
@@ -256,7 +255,11 @@ class Instance:
             return commands
         if child.cause is not None:
             child.deadline = now + KILL_AGAIN_S
-            return commands if child.pid is None else [*commands, self._kill(child)]
+            return [*commands, self._kill(child)]
+        if not self.may_spawn:
+            # Nobody gets ready without a Router: its time begins again when that is back.
+            child.deadline = now + self.spec.start_timeout_s
+            return commands
         said = f": {self.reason}" if self.reason else ""
         cause = f"not ready within {self.spec.start_timeout_s:g} s{said}"
         return commands + self._condemn(cause, now)
@@ -344,6 +347,8 @@ class Instance:
         assert self.child is not None
         if self.child.pid is not None:
             commands += self._terminate(self.child, now)
+        else:
+            self.child.deadline = now + TERM_GRACE_S
         for old in self.outgoing.values():
             commands += self._drain(old, now)
         return commands
@@ -410,8 +415,6 @@ class Instance:
         if child.ending == "draining":
             return self._terminate(child, now)
         child.deadline = now + KILL_AGAIN_S
-        if child.pid is None:
-            return []
         if child.ending == "terminated" and child.cause is None:
             child.cause = "killed: it did not end within its grace after SIGTERM"
         return [self._kill(child)]

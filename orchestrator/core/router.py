@@ -105,10 +105,6 @@ class Router:
         self.deadline = now + self.spec.start_timeout_s
         return [self._enter(State.STARTING), StartRouter()]
 
-    def _want_again(self, event: RouterStartRequested, now: float) -> list[Command]:
-        self.wanted = True
-        return []
-
     def _unwant(self, event: RouterStopRequested, now: float) -> list[Command]:
         self.wanted = False
         return []
@@ -155,6 +151,10 @@ class Router:
         cause = self.cause or event.reason
         self.pid = None
         self.has_process = False
+        if not self.wanted:
+            # The stack is stopping: whatever still drains does so without it.
+            self.deadline = None
+            return [self._enter(State.STOPPED, cause)]
         if self.was_ready and self.ready_since is not None:
             if now - self.ready_since >= self.spec.backoff.reset_after_s:
                 self.failures = 0
@@ -207,6 +207,8 @@ class Router:
     def _backoff_over(self, event: DeadlinePassed, now: float) -> list[Command]:
         if self.deadline is None or self.deadline > now:
             return []
+        if not self.wanted:
+            return self._stop_waiting(RouterStopRequested(), now)
         return self._start(now)
 
     def _stop(self, event: RouterStopRequested, now: float) -> list[Command]:
@@ -281,7 +283,7 @@ TABLE: dict[tuple[State, type], Action | None] = {
     (State.BACKOFF, RouterExited): None,
     (State.BACKOFF, RouterCondemned): _R._ignore,
     (State.BACKOFF, DeadlinePassed): _R._backoff_over,
-    (State.STOPPING, RouterStartRequested): _R._want_again,
+    (State.STOPPING, RouterStartRequested): _R._ignore,
     (State.STOPPING, RouterStopRequested): _R._unwant,
     (State.STOPPING, RouterSpawned): _R._spawned,
     (State.STOPPING, RouterJoined): _R._ignore,

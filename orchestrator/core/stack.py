@@ -112,7 +112,31 @@ class Stack:
             return "waiting for the router"
         for name, condition in instance.spec.depends_on.items():
             if not self._is_met(name, condition):
-                return f"waiting for {name} to be {condition.value}"
+                lost = self._lost_cause(name, condition)
+                why = f", but {lost}" if lost else ""
+                return f"waiting for {name} to be {condition.value}{why}"
+        return None
+
+    def is_waiting_in_vain(self, instance: Instance) -> bool:
+        """Whether a wanted Instance that is STOPPED cannot start unless somebody acts."""
+        return instance.state is State.STOPPED and any(
+            not self._is_met(name, condition) and self._lost_cause(name, condition) is not None
+            for name, condition in instance.spec.depends_on.items()
+        )
+
+    def _lost_cause(self, name: str, condition: Condition) -> str | None:
+        """Say why an unmet dependency will stay so by itself; None: it may yet be met."""
+        for needed in self.of_peer(name):
+            is_met = needed.completed or (condition is Condition.READY and needed.is_settled)
+            if is_met:
+                continue
+            if needed.state in (State.FATAL, State.EXITED):
+                reason = f" ({needed.reason})" if needed.reason else ""
+                return f"{needed.id} is {needed.state.value}{reason}"
+            if needed.state is State.STOPPED and not needed.wanted:
+                return f"{needed.id} is STOPPED"
+            if self.is_waiting_in_vain(needed):
+                return f"{needed.id} is {self.waits_for(needed)}"
         return None
 
     def _is_met(self, name: str, condition: Condition) -> bool:
@@ -123,12 +147,17 @@ class Stack:
 
     # ------------------------------------------------------------------ what happened
 
-    def start(self, ids: Iterable[InstanceId], now: float) -> list[Command]:
-        """Want these Instances up, and what they depend on."""
+    def start(
+        self, ids: Iterable[InstanceId], now: float, *, again: bool = True
+    ) -> list[Command]:
+        """Want these Instances up, and what they depend on.
+
+        A job that is done runs again if it is among ``ids``, unless ``again`` is False.
+        """
         commands: list[Command] = []
         if self.is_stopping:
             return commands
-        wanted = list(ids)
+        wanted = [i for i in ids if again or not self.instances[i].completed]
         direct = {i.name for i in wanted}
         for name in self.with_dependencies(direct):
             if name not in direct:
@@ -138,8 +167,6 @@ class Stack:
         for instance_id in wanted:
             instance = self.instances[instance_id]
             if instance.state in (State.STOPPED, State.EXITED):
-                if instance.state is State.EXITED and instance_id.name not in direct:
-                    continue
                 instance.wanted = True
                 instance.completed = False
                 instance.failures = 0
@@ -177,6 +204,7 @@ class Stack:
                 commands += instance.handle(StopRequested(), now)
                 instance.wanted = True
                 instance.failures = 0
+                instance.completed = False
                 if instance.state is State.EXITED:
                     instance.state = State.STOPPED
             if rolled:
@@ -191,6 +219,7 @@ class Stack:
             self.is_stopping = True
             self.exit_code, self.exit_reason = exit_code, reason
             self.rolls.clear()
+            self.router.wanted = False  # should it die meanwhile, it is not started again
         return self._advance(now)
 
     def instance_event(
