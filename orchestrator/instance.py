@@ -45,19 +45,38 @@ def main(order: dict[str, Any], stdout: int, stderr: int, link: int, supervisor_
     Incarnation(order, socket.socket(fileno=link)).run()
 
 
+def prepare() -> None:
+    """Make a process look like a new one after its imports: signals, stdio, logging.
+
+    In a nursery before the forks, so that it is done once and its memory is shared: the Instances
+    get it as it is, with descriptors 1 and 2 replaced by their own.
+    """
+    signal.pthread_sigmask(signal.SIG_SETMASK, set())
+    for signum in signal.valid_signals():
+        if signum not in (signal.SIGKILL, signal.SIGSTOP, signal.SIGPIPE, signal.SIGXFSZ):
+            with contextlib.suppress(OSError):
+                signal.signal(signum, signal.SIG_DFL)
+    # Until an Instance begins: a Ctrl-C of the terminal is none of the nursery's business.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]
+    faulthandler.enable()
+    logging.basicConfig(
+        level=logging.INFO,
+        format="%(levelname)s %(name)s: %(message)s",
+        stream=sys.stderr,
+        force=True,
+    )
+
+
 def _look_like_new(order: dict[str, Any], stdout: int, stderr: int, supervisor_pid: int) -> None:
-    """Make the hundredth start look exactly like the first: signals, descriptors, randomness."""
+    """Make the hundredth start look exactly like the first; the rest is done by ``prepare``."""
     with contextlib.suppress(PermissionError):  # an exec'ed one leads its session already
         os.setsid()
     os.dup2(stdout, 1)
     os.dup2(stderr, 2)
     os.close(stdout)
     os.close(stderr)
-    signal.pthread_sigmask(signal.SIG_SETMASK, set())
-    for signum in signal.valid_signals():
-        if signum not in (signal.SIGKILL, signal.SIGSTOP, signal.SIGPIPE, signal.SIGXFSZ):
-            with contextlib.suppress(OSError):
-                signal.signal(signum, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     _wait_for_parent(supervisor_pid)
     die_with_parent(supervisor_pid)
@@ -70,17 +89,10 @@ def _look_like_new(order: dict[str, Any], stdout: int, stderr: int, supervisor_p
     os.environ["WAMPY_INSTANCE"] = order["instance"]
     if order["umask"] is not None:
         os.umask(order["umask"])
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]
-    faulthandler.enable()
     dump = os.open(order["tracebacks"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     faulthandler.register(signal.SIGUSR2, file=dump, all_threads=True, chain=False)
-    logging.basicConfig(
-        level=logging.DEBUG if order["debug"] else logging.INFO,
-        format="%(levelname)s %(name)s: %(message)s",
-        stream=sys.stderr,
-        force=True,
-    )
+    if order["debug"]:
+        logging.getLogger().setLevel(logging.DEBUG)
 
 
 def _wait_for_parent(supervisor_pid: int) -> None:

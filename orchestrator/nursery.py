@@ -68,10 +68,12 @@ def main() -> None:
         _become_only_instance(wanted["exec"], fds, outcome["faults"], supervisor_pid)
         return
     channel.send(link, outcome)
+    context = multiprocess.get_context("fork")
+    instance.prepare()
+    _rehearse(context)
     # What is alive now stays alive: a collection that looked at it would copy every page of it.
     gc.collect()
     gc.freeze()
-    context = multiprocess.get_context("fork")
     while (message := channel.receive(link)) is not None:
         order, fds = message
         _fork(context, link, order["fork"], fds, supervisor_pid)
@@ -114,6 +116,17 @@ def _import_all(wanted: dict[str, Any], link: socket.socket | None) -> dict[str,
     return answer
 
 
+def _rehearse(context: ForkContext) -> None:
+    """Go through what every Instance goes through: what this leaves in memory, they share."""
+    from wampy.host.warming import warm_up
+
+    warm_up()
+    process = context.Process(target=os.getpid)
+    process.start()
+    process.join()
+    process.close()
+
+
 def _load_classes(path: str) -> None:
     """Unpickle the Peer classes that a program handed over, as a module that ``app`` can name."""
     import types
@@ -139,6 +152,7 @@ def _become_only_instance(
             channel.send(told, {"failed": reason})
         os.write(stderr, f"{reason}\n".encode())
         os._exit(EXIT_CANNOT_START)
+    instance.prepare()
     instance.main(order, stdout, stderr, link, supervisor_pid)
 
 
@@ -156,19 +170,21 @@ def _fork(
     """Fork one Instance, twice, and tell its pid once it is the supervisor's child."""
     reads, writes = os.pipe()
     try:
-        between = context.Process(
-            target=_fork_again, args=(context, order, fds, writes, (reads, link), supervisor_pid)
-        )
-        between.start()
+        # A plain one: what runs between the two forks is memory that the Instance does not share.
+        between = os.fork()
     except OSError as error:
         os.close(writes)
         os.close(reads)
         channel.send(link, {"failed": order["key"], "reason": f"fork: {error.strerror}"})
         return
+    if between == 0:
+        try:
+            _fork_again(context, order, fds, writes, (reads, link), supervisor_pid)
+        finally:
+            os._exit(1)
     os.close(writes)
     # The process between must be reaped first: a pid announced earlier is not yet the supervisor's.
-    between.join()
-    between.close()
+    os.waitpid(between, 0)
     told = os.read(reads, 32)
     os.close(reads)
     if told:
