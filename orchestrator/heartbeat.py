@@ -39,6 +39,8 @@ LATE_S = 1.0
 #: Seconds between probes of an Instance that is starting: at first, and at most.
 PROBE_FIRST_S = 0.02
 PROBE_MAX_S = 0.5
+#: Seconds from the first byte to the WELCOME and the registered canary; then it is tried anew.
+JOIN_S = 10.0
 #: Seconds that an Instance gets to join and register again before its misses count.
 RETURN_S = 5.0
 
@@ -117,7 +119,10 @@ class RouterSession:
         self._groups: dict[HeartbeatPolicy, _Group] = {}
         self._canary_timer: Timer | None = None
         self._canary_answered_at = 0.0
-        self._canary_misses = 0
+        #: Misses in a row, by the policy at whose pace they were asked: a stall that several
+        #: groups see at the same time is one.
+        self._canary_misses: dict[HeartbeatPolicy, int] = {}
+        self._join_timer: Timer | None = None
 
     # ------------------------------------------------------------------ the session
 
@@ -145,6 +150,11 @@ class RouterSession:
                 self._send([self._protocol.goodbye()])
             wire.close(reason)
 
+    def reconnect(self, reason: str) -> None:
+        """Give this connection up and try again; the listener hears ``reason``."""
+        if self._wire is not None:
+            self._wire.close(reason)
+
     def publish(self, topic: str, payload: dict[str, Any], authroles: list[str]) -> None:
         """Publish an event for these roles only; lost without a word when there is no Session."""
         if self._is_joined and self._protocol is not None:
@@ -156,13 +166,16 @@ class RouterSession:
         self._protocol = ClientProtocol(
             self._realm, None if self._credential is None else Ticket(*self._credential)
         )
-        self._wire = Wire(
+        wire = self._wire = Wire(
             self._loop,
             self._url,
             on_open=self._opened,
             on_payloads=self._received,
             on_closed=self._closed,
         )
+        # Who takes connections and says nothing would be waited for until the network gives up.
+        silent = f"{self._url}: no session within {JOIN_S:g} s"
+        self._join_timer = self._loop.call_later(JOIN_S, lambda: wire.close(silent))
 
     def _opened(self) -> None:
         assert self._protocol is not None
@@ -173,9 +186,10 @@ class RouterSession:
         self._protocol = None
         self._calls.clear()
         self._is_joined = False
-        self._canary_misses = 0
-        if self._canary_timer is not None:
-            self._canary_timer.cancel()
+        self._canary_misses.clear()
+        for timer in (self._canary_timer, self._join_timer):
+            if timer is not None:
+                timer.cancel()
         if self._is_wanted:
             self._retry = self._loop.call_later(RECONNECT_S, self._open)
         self._listener.lost(reason)
@@ -209,17 +223,24 @@ class RouterSession:
         elif isinstance(received, Challenged):
             self._send([received.authenticate])
         elif isinstance(received, Joined):
-            self._send([self._protocol.register(self._echo, {"invoke": "single"})])
+            self._register(self._protocol)
         elif isinstance(received, (Rejected, Left)):
             self._wire.close(str(getattr(received, "reason", received)))
 
+    def _register(self, protocol: ClientProtocol | None) -> None:
+        if protocol is not None and protocol is self._protocol:
+            self._send([protocol.register(self._echo, {"invoke": "single"})])
+
     def _registered(self, reply: Reply) -> None:
         """Answer to REGISTER of the canary's procedure; a former session may still hold it."""
-        assert self._protocol is not None
         if reply.error is not None:
-            register = self._protocol.register(self._echo, {"invoke": "single"})
-            self._loop.call_later(RECONNECT_S, lambda: self._send([register]))
+            # Told, since it may be that this Router lets us register nothing, ever.
+            self._listener.lost(f"cannot register {self._echo}: {reply.error}")
+            protocol = self._protocol
+            self._loop.call_later(RECONNECT_S, lambda: self._register(protocol))
             return
+        if self._join_timer is not None:
+            self._join_timer.cancel()
         self._is_joined = True
         self._listener.joined()
         self._canary_tick()
@@ -235,7 +256,7 @@ class RouterSession:
 
     def _canary_tick(self) -> None:
         if self._is_joined:
-            self._call([None], CANARY.timeout_s)
+            self._call([None], CANARY)
             self._canary_timer = self._loop.call_later(CANARY.interval_s, self._canary_tick)
 
     # ------------------------------------------------------------------ heartbeats
@@ -278,19 +299,19 @@ class RouterSession:
         group.timer = self._loop.call_later(policy.interval_s, lambda: self._tick(policy))
         asked: list[Watched | None] = [w for w in group.members.values() if not w.is_probing]
         if asked and self._is_joined:
-            self._call([None, *asked], policy.timeout_s)
+            self._call([None, *asked], policy)
 
     def _probe(self, watched: Watched) -> None:
         group = self._groups.get(watched.policy)
         if group is not None and group.members.get(watched.instance) is watched:
-            self._call([watched], watched.policy.timeout_s)
+            self._call([watched], watched.policy)
 
     def _probe_again(self, watched: Watched) -> None:
         delay_s = watched.probe_delay_s
         watched.probe_delay_s = min(2 * delay_s, PROBE_MAX_S)
         self._loop.call_later(delay_s, lambda: self._probe(watched))
 
-    def _call(self, asked: list[Watched | None], timeout_s: float) -> None:
+    def _call(self, asked: list[Watched | None], policy: HeartbeatPolicy) -> None:
         if self._protocol is None or not self._is_joined:
             return
         now = self._loop.now()
@@ -306,26 +327,31 @@ class RouterSession:
         self._calls.update(batch)
         self._send(messages)
         protocol = self._protocol
-        due_at = now + timeout_s
-        self._loop.call_at(due_at, lambda: self._check(protocol, batch, due_at, timeout_s))
+        due_at = now + policy.timeout_s
+        self._loop.call_at(due_at, lambda: self._check(protocol, batch, due_at, policy))
 
     def _check(
-        self, protocol: ClientProtocol, batch: Mapping[int, Call], due_at: float, timeout_s: float
+        self,
+        protocol: ClientProtocol,
+        batch: Mapping[int, Call],
+        due_at: float,
+        policy: HeartbeatPolicy,
     ) -> None:
         """The time of a batch is up: who has not answered, and may they be blamed?"""
         if protocol is not self._protocol:
             return
         now = self._loop.now()
         if now - due_at > LATE_S:
-            again_at = now + timeout_s
-            self._loop.call_at(again_at, lambda: self._check(protocol, batch, again_at, timeout_s))
+            again_at = now + policy.timeout_s
+            self._loop.call_at(again_at, lambda: self._check(protocol, batch, again_at, policy))
             return
         late = [call for request_id, call in batch.items() if self._calls.pop(request_id, None)]
         if not late:
             return
         if any(call.watched is None for call in late):
-            self._canary_misses += 1
-            self._listener.canary_missed(self._canary_misses)
+            in_a_row = self._canary_misses.get(policy, 0) + 1
+            self._canary_misses[policy] = in_a_row
+            self._listener.canary_missed(in_a_row)
             return
         for call in late:
             self._miss(call)
@@ -352,7 +378,7 @@ class RouterSession:
         watched = call.watched
         if watched is None:
             self._canary_answered_at = now
-            self._canary_misses = 0
+            self._canary_misses.clear()
             return
         if not self._is_current(watched):
             return

@@ -492,7 +492,11 @@ class Supervisor:
     def _canary_missed(self, in_a_row: int) -> None:
         if in_a_row >= CANARY_FAILURES and self.core.router.ready:
             cause = f"it hangs: {in_a_row} calls to the orchestrator's own procedure unanswered"
-            self.router_event(happened.RouterCondemned(cause))
+            if self.core.router.spec.is_external:
+                # Not ours to end. A new Session tells when it is back.
+                self._session.reconnect(cause)
+            else:
+                self.router_event(happened.RouterCondemned(cause))
 
     # ------------------------------------------------------------------ the Router
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import socket
 from collections.abc import Callable
+from http import HTTPStatus
 
 import h11
 
@@ -47,7 +48,7 @@ class Exchange:
         if self.is_over:
             return
         headers = [("Content-Type", content_type), ("Content-Length", str(len(body)))]
-        self._connection.send(h11.Response(status_code=status, headers=headers))
+        self._connection.send(_response(status, headers))
         if self.method != "HEAD":
             self._connection.send(h11.Data(data=body))
         self._end()
@@ -63,7 +64,7 @@ class Exchange:
         """Begin an answer that comes in parts."""
         self._is_streaming = True
         headers = [("Content-Type", content_type), ("Transfer-Encoding", "chunked")]
-        self._connection.send(h11.Response(status_code=200, headers=headers))
+        self._connection.send(_response(200, headers))
 
     def send_part(self, part: bytes) -> None:
         """Send a part of a stream; nothing happens if the client has gone."""
@@ -225,7 +226,7 @@ class Connection:
         body = text.encode()
         headers = [("Content-Length", str(len(body))), ("Connection", "close")]
         with contextlib.suppress(h11.LocalProtocolError):
-            self.send(h11.Response(status_code=status, headers=headers))
+            self.send(_response(status, headers))
             self.send(h11.Data(data=body))
             self.send(h11.EndOfMessage())
         self._is_closing = True
@@ -246,3 +247,8 @@ class Connection:
         self._loop.remove_writer(self._socket.fileno())
         if self._is_closing:
             self.close()
+
+
+def _response(status: int, headers: list[tuple[str, str]]) -> h11.Response:
+    """Give a response with its phrase: supervisorctl cannot read one without."""
+    return h11.Response(status_code=status, headers=headers, reason=HTTPStatus(status).phrase)

@@ -147,9 +147,7 @@ class Stack:
 
     # ------------------------------------------------------------------ what happened
 
-    def start(
-        self, ids: Iterable[InstanceId], now: float, *, again: bool = True
-    ) -> list[Command]:
+    def start(self, ids: Iterable[InstanceId], now: float, *, again: bool = True) -> list[Command]:
         """Want these Instances up, and what they depend on.
 
         A job that is done runs again if it is among ``ids``, unless ``again`` is False.
