@@ -22,6 +22,8 @@ from orchestrator.supervisor import Supervisor
 
 Outcome = dict[str, Any]
 Done = Callable[[list[Outcome]], None]
+#: What has come of a request for one Instance; None: nothing yet.
+Look = Callable[[Instance], Outcome | None]
 
 
 class Surface:
@@ -123,20 +125,24 @@ class Surface:
     # ------------------------------------------------------------------ requests
 
     def up(self, targets: list[str], scale: dict[str, int], done: Done) -> None:
-        """Start what is named, or everything, with what it needs; done when all is settled."""
-        self.start(targets or ["all"], done)
+        """Start what is named, or everything, with what it needs; done when all is settled.
+
+        A job that is done runs again only if it is named.
+        """
+        self._start(self._resolve(targets or ["all"]), bool(targets), done)
 
     def start(self, targets: list[str], done: Done) -> None:
         """Start instances; done when each is ready (a job: begun or done), or cannot be."""
-        ids = self._resolve(targets)
-        now = self._supervisor.loop.now()
-        self._wait(ids, _started, done)
-        self._supervisor.decide(self._core.start(ids, now))
+        self._start(self._resolve(targets), True, done)
+
+    def _start(self, ids: list[InstanceId], again: bool, done: Done) -> None:
+        self._wait(ids, self._started, done)
+        self._supervisor.decide(self._core.start(ids, self._supervisor.loop.now(), again=again))
 
     def stop(self, targets: list[str], done: Done) -> None:
         """Stop instances, drained; done when none of their processes is left."""
         ids = self._resolve(targets)
-        self._wait(ids, _stopped, done)
+        self._wait(ids, self._stopped, done)
         self._supervisor.decide(self._core.stop(ids, self._supervisor.loop.now()))
 
     def restart(self, targets: list[str], hard: bool, done: Done) -> None:
@@ -145,7 +151,7 @@ class Surface:
         The code is tried out first: if it cannot be imported, nothing old is touched.
         """
         ids = self._resolve(targets)
-        before = {i: self._core.instances[i].incarnation for i in ids}
+        before = {i: self._core.instances[i].child for i in ids}
 
         def imported(faults: dict[str, str]) -> None:
             if faults:
@@ -153,16 +159,16 @@ class Surface:
                 done([_outcome(self._core.instances[i], False, text) for i in ids])
                 return
 
-            def is_restarted(instance: Instance) -> bool | None:
-                if instance.incarnation == before[instance.id] and instance.state is State.STOPPING:
+            def restarted(instance: Instance) -> Outcome | None:
+                is_rolling = instance.id.name in self._core.rolls or instance.outgoing
+                if is_rolling or instance.state is State.STOPPING:
                     return None
-                if instance.incarnation == before[instance.id] and instance.wanted:
-                    return None if instance.id.name in self._core.rolls else _failed(instance)
-                if instance.outgoing:
-                    return None
-                return _started(instance)
+                if instance.child is not None and instance.child is before[instance.id]:
+                    why = instance.reason or "not restarted: a replacement before it failed"
+                    return _outcome(instance, False, why)
+                return self._started(instance)
 
-            self._wait(ids, is_restarted, done)
+            self._wait(ids, restarted, done)
             now = self._supervisor.loop.now()
             self._supervisor.decide(self._core.restart(ids, now, hard=hard))
 
@@ -171,17 +177,17 @@ class Surface:
     def wait_ready(self, targets: list[str], done: Done) -> None:
         """Wait until every wanted instance is ready, or one of them cannot be."""
         ids = self._resolve(targets or ["all"])
-        self._wait(ids, _started, done)
+        self._wait(ids, self._started, done)
         self._look()
 
     def shutdown(self, done: Done) -> None:
         """Stop everything in reverse order, the Router last."""
-        self._wait(list(self._core.instances), _stopped, done, at_end=True)
+        self._wait(list(self._core.instances), self._stopped, done, at_end=True)
         self._supervisor.shut_down()
 
     def kill(self, done: Done) -> None:
         """End everything at once."""
-        self._wait(list(self._core.instances), _stopped, done, at_end=True)
+        self._wait(list(self._core.instances), self._stopped, done, at_end=True)
         self._supervisor.kill()
 
     def signal(self, target: str, signum: int) -> None:
@@ -213,54 +219,58 @@ class Surface:
             found.update(matching)
         return [i for i in self._core.instances if i in found]
 
-    def _wait(
-        self,
-        ids: list[InstanceId],
-        look: Callable[[Instance], bool | None],
-        done: Done,
-        *,
-        at_end: bool = False,
-    ) -> None:
+    def _wait(self, ids: list[InstanceId], look: Look, done: Done, *, at_end: bool = False) -> None:
         self._waiters.append(_Waiter([self._core.instances[i] for i in ids], look, done, at_end))
 
     def _look(self) -> None:
         """After every change: who has what it waited for?"""
-        over = self._supervisor.finished is not None
+        is_over = self._supervisor.finished is not None
         for waiter in list(self._waiters):
-            outcomes = waiter.outcomes(over, self._core.is_stopping, self._core.exit_reason)
+            outcomes = waiter.outcomes(is_over)
             if outcomes is not None:
                 self._waiters.remove(waiter)
                 waiter.done(outcomes)
 
+    def _started(self, instance: Instance) -> Outcome | None:
+        """Ready, or a job that runs or is done; or why it cannot be that any more by itself."""
+        is_job_at_work = instance.spec.kind is Kind.JOB and instance.state is State.RUNNING
+        if instance.is_settled or is_job_at_work:
+            return _outcome(instance, True)
+        if self._core.is_stopping:
+            return _outcome(instance, False, self._core.exit_reason or "the stack is stopping")
+        is_left = instance.state is State.STOPPED and not instance.wanted
+        has_ended = is_left or instance.state in (State.FATAL, State.EXITED)
+        if has_ended or self._core.is_waiting_in_vain(instance):
+            return _outcome(instance, False)
+        return None
+
+    def _stopped(self, instance: Instance) -> Outcome | None:
+        has_stopped = instance.is_gone and instance.state is not State.BACKOFF
+        return _outcome(instance, True) if has_stopped else None
+
 
 class _Waiter:
-    """One request under way. ``look`` says True (reached), False (cannot be any more) or None."""
+    """One request under way: done when ``look`` has an outcome for each of the Instances.
 
-    def __init__(
-        self,
-        instances: list[Instance],
-        look: Callable[[Instance], bool | None],
-        done: Done,
-        at_end: bool,
-    ) -> None:
+    With ``at_end``, when the stack has ended.
+    """
+
+    def __init__(self, instances: list[Instance], look: Look, done: Done, at_end: bool) -> None:
         self._instances = instances
         self._look = look
         self.done = done
         self._at_end = at_end
 
-    def outcomes(self, over: bool, stopping: bool, reason: str | None) -> list[Outcome] | None:
+    def outcomes(self, is_over: bool) -> list[Outcome] | None:
         """Give the answer once there is one for every Instance."""
         if self._at_end:
-            return [_outcome(i, True) for i in self._instances] if over else None
+            return [_outcome(i, True) for i in self._instances] if is_over else None
         found: list[Outcome] = []
         for instance in self._instances:
-            reached = self._look(instance)
-            if not reached and stopping and self._look is not _stopped:
-                found.append(_outcome(instance, False, reason or "the stack is stopping"))
-            elif reached is None:
+            outcome = self._look(instance)
+            if outcome is None:
                 return None
-            else:
-                found.append(_outcome(instance, reached))
+            found.append(outcome)
         return found
 
 
@@ -271,27 +281,6 @@ def _outcome(instance: Instance, is_ok: bool, reason: str | None = None) -> Outc
         "state": instance.state.value,
         "reason": reason or instance.reason,
     }
-
-
-def _started(instance: Instance) -> bool | None:
-    if instance.is_settled:
-        return True
-    if instance.spec.kind is Kind.JOB and instance.state is State.RUNNING:
-        return True
-    return _failed(instance)
-
-
-def _failed(instance: Instance) -> bool | None:
-    """False once the Instance cannot become ready by itself any more."""
-    if instance.state in (State.FATAL, State.EXITED):
-        return False
-    if instance.state is State.STOPPED and not instance.wanted:
-        return False
-    return None
-
-
-def _stopped(instance: Instance) -> bool | None:
-    return True if instance.is_gone and instance.state is not State.BACKOFF else None
 
 
 def _age(since: float | None, now: float) -> float | None:

@@ -8,7 +8,7 @@ import threading
 from pathlib import Path
 
 from tests.support import wait_until
-from tests.system.conftest import ECHO, StackMaker
+from tests.system.conftest import ECHO, RunningStack, StackMaker
 from wampy.errors import WampyError
 
 ORDERED = """
@@ -330,3 +330,132 @@ def test_logs_come_merged_and_follow_a_restart(make_stack: StackMaker) -> None:
             follower.communicate()
     shown = stack.wampy("logs", "echo").stdout
     assert shown.index("one") < shown.index("line 0") < shown.index("after")
+
+
+def test_a_job_that_is_done_runs_again_only_by_name(make_stack: StackMaker) -> None:
+    stack = make_stack('[peers.job]\napp = "ordered:Job"\nkind = "job"\n', {"ordered": ORDERED})
+    stack.up()
+    wait_until(lambda: stack.row("job:0")["completed"], 10.0)
+    stack.up()
+    assert stack.row("job:0")["incarnation"] == 1
+    assert stack.wampy("up", "-d", "job").returncode == 0
+    wait_until(lambda: stack.row("job:0")["completed"], 10.0)
+    assert stack.row("job:0")["incarnation"] == 2
+
+
+def test_up_ends_where_a_dependency_cannot_be_met(make_stack: StackMaker) -> None:
+    bad = "from wampy import Peer\nclass Bad(Peer):\n"
+    bad += "    def on_start(self):\n        raise OSError('no disk')\n"
+    stack = make_stack(
+        ECHO
+        + """
+        depends_on = ["bad"]
+        [peers.bad]
+        app = "bad:Bad"
+        restart_limit = 1
+        """.replace("        ", ""),
+        {"bad": bad},
+    )
+    result = stack.wampy("up", "-d")
+    assert result.returncode == 3
+    assert "OSError: no disk" in result.stderr
+    assert "waiting for bad to be ready, but bad:0 is FATAL" in result.stderr
+
+
+#: Starts as often as its file says.
+FICKLE = """
+import os
+from pathlib import Path
+from wampy import Peer, rpc
+
+class Fickle(Peer):
+    prefix = "PREFIX."
+
+    def on_start(self):
+        if Path("broken").exists():
+            raise RuntimeError("no such database")
+
+    @rpc
+    def pid(self):
+        return os.getpid()
+"""
+
+
+def test_a_replacement_that_fails_leaves_what_runs(make_stack: StackMaker) -> None:
+    stack = make_stack('[peers.fickle]\napp = "fickle:Fickle"\nreplicas = 2\n', {"fickle": FICKLE})
+    stack.up()
+    before = [row["pid"] for row in stack.ps()["instances"]]
+    (stack.folder / "broken").touch()
+    result = stack.wampy("restart", "fickle")
+    assert result.returncode == 3
+    assert "the replacement failed: " in result.stderr
+    assert "no such database" in result.stderr
+    rows = stack.ps()["instances"]
+    assert [row["pid"] for row in rows] == before
+    assert [row["ready"] for row in rows] == [True, True]
+    with stack.session() as session:
+        called = {session.call(f"com.test.{stack.name}.pid") for _ in range(10)}
+    assert called == set(before), "both serve as before"
+    (stack.folder / "broken").unlink()
+    assert stack.wampy("restart", "fickle").returncode == 0
+
+
+def test_a_stop_ends_a_roll(make_stack: StackMaker) -> None:
+    """While the replacement of one is starting and the old one still serves."""
+    slow = """
+    import time
+    from pathlib import Path
+    from wampy import Peer
+
+    class Slow(Peer):
+        def on_start(self):
+            if Path("slow").exists():
+                time.sleep(30)
+    """
+    stack = make_stack('[peers.slow]\napp = "slow:Slow"\nreplicas = 2\n', {"slow": slow}).up()
+    (stack.folder / "slow").touch()
+    restart = stack.popen("restart", "slow")
+    wait_until(lambda: stack.row("slow:0")["state"] == "STARTING", 10.0)
+    assert stack.wampy("stop", "slow").returncode == 0
+    assert {row["state"] for row in stack.ps()["instances"]} == {"STOPPED"}
+    output, _ = restart.communicate(timeout=10)
+    assert restart.returncode == 3, output
+
+
+def test_many_restarts_leave_nothing_behind(make_stack: StackMaker) -> None:
+    """No descriptor, process or memory of the supervisor is kept for a process that is gone."""
+    at_once = 'replicas = 2\nrestart_limit = 100\nbackoff = { initial = "10ms", max = "10ms" }\n'
+    stack = make_stack(ECHO + at_once).up()
+    pids = {pid: name for name, pid in stack_processes(stack).items()}
+
+    def held() -> dict[str, int]:
+        return {name: len(os.listdir(f"/proc/{pid}/fd")) for pid, name in pids.items()}
+
+    def cycle(times: int) -> None:
+        for _ in range(times):
+            pid = stack.pid("echo:0")
+            os.kill(pid, signal.SIGKILL)
+            stack.wait_ready("echo:0", but_not=pid)
+
+    cycle(2)
+    before, children = held(), len(stack.alive())
+    rss = resident(stack.supervisor_pid)
+    cycle(20)
+    wait_until(lambda: held() == before, 5.0, f"{before} became {held()}")
+    assert len(stack.alive()) == children
+    assert resident(stack.supervisor_pid) - rss < 2 << 20
+
+
+def stack_processes(stack: RunningStack) -> dict[str, int]:
+    return {
+        "supervisor": stack.supervisor_pid,
+        "guard": stack.guard_pid,
+        "logger": stack.logger_pid,
+        "nursery": stack.child_named("orchestrator.nursery"),
+    }
+
+
+def resident(pid: int) -> int:
+    """Give the resident memory of a process in bytes."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGESIZE")
