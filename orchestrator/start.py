@@ -1,4 +1,4 @@
-"""Bring a supervisor up: manifest, lock, sweep, logger, imports, Router plan, control socket.
+"""Bring a supervisor up: manifest, lock, sweep, logger, Router, imports, control socket.
 
 Everything that can be wrong before the first Peer starts is found here and told in one message.
 """
@@ -50,7 +50,7 @@ def start_stack(
     interrupted: Callable[[], bool] = lambda: False,
     abandoned_fds: tuple[int, ...] = (),
 ) -> tuple[Supervisor, Callable[[], None]]:
-    """Start everything that a stack needs before its Router and Peers, and order those.
+    """Start everything that a stack needs before its Peers.
 
     Args:
         loop: runs while modules are imported.
@@ -65,7 +65,7 @@ def start_stack(
         The supervisor, whose loop is to be run, and what closes the rest afterwards.
 
     Raises:
-        StartError: nothing was started, or it was ended again.
+        StartError: nothing was started, or its process' children are to be ended again.
     """
     try:
         manifest = load_manifest(manifest_path, os.environ)
@@ -86,12 +86,14 @@ def start_stack(
     logger.say = supervisor.say
     if swept:
         supervisor.say(f"ended {swept} processes that a former run had left", level="WARNING")
-    _import_all(loop, supervisor, interrupted, (status.fileno(), *abandoned_fds))
     try:
         supervisor.plan_router()
     except OrchestratorError as error:
         # A busy port, no Crossbar, a wrong node configuration: nothing has been started.
         raise StartError(str(error), EXIT_MANIFEST) from error
+    # The Router takes seconds to start, the imports less: so both at once.
+    supervisor.decide(supervisor.core.start((), loop.now()))
+    _import_all(loop, supervisor, interrupted, (status.fileno(), *abandoned_fds))
     surface = Surface(supervisor)
     control = surface.listen(LogReader(run_dir.logs))
 
@@ -120,7 +122,7 @@ def _import_all(
     A module may block for ever: whoever waits for this must be able to give up.
 
     Raises:
-        StartError: with one line a Peer, or nobody wants the stack any more.
+        StartError: with one line a Peer; nobody wants the stack any more; the Router cannot run.
     """
     outcome: list[dict[str, str]] = []
     gone: list[int] = []
@@ -132,6 +134,8 @@ def _import_all(
         while not outcome:
             if gone or interrupted():
                 raise StartError("given up while the Peers' modules were imported", EXIT_GAVE_UP)
+            if supervisor.finished is not None:
+                raise StartError(supervisor.finished.reason or "ended", EXIT_GAVE_UP)
             loop.run_once(None)
     finally:
         for fd in abandoned_fds:
