@@ -21,7 +21,7 @@ from orchestrator.logs.sink import LogSink
 from orchestrator.logs.writer import run_logger
 from orchestrator.loop import Loop
 from orchestrator.manifest import Manifest, load_manifest
-from orchestrator.processes import ExitStatus, Reaper, die_with_parent
+from orchestrator.processes import ExitStatus, Reaper, die_with_parent, kill_all_children
 from orchestrator.rundir import RunDir
 from orchestrator.supervisor import Supervisor
 from orchestrator.surface import Surface
@@ -93,7 +93,12 @@ def start_stack(
         raise StartError(str(error), EXIT_MANIFEST) from error
     # The Router takes seconds to start, the imports less: so both at once.
     supervisor.decide(supervisor.core.start((), loop.now()))
-    _import_all(loop, supervisor, interrupted, (status.fileno(), *abandoned_fds))
+    try:
+        _import_all(loop, supervisor, interrupted, (status.fileno(), *abandoned_fds))
+    except StartError:
+        kill_all_children()
+        run_dir.clear()
+        raise
     surface = Surface(supervisor)
     control = surface.listen(LogReader(run_dir.logs))
 

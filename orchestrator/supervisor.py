@@ -7,50 +7,28 @@ killed.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import random
 import signal
-import socket
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-from orchestrator import channel
 from orchestrator.core import commands as do
 from orchestrator.core import events as happened
 from orchestrator.core.router import RouterSpec
 from orchestrator.core.stack import Stack
 from orchestrator.core.states import InstanceId, State
-from orchestrator.logs.sink import Pipes
+from orchestrator.incarnations import Incarnations, Listener
 from orchestrator.loop import Loop, Timer
-from orchestrator.processes import ExitStatus, Reaper, signal_group
+from orchestrator.nurseries import NurseryPool, Upbringing
+from orchestrator.processes import ExitStatus, Reaper
 from orchestrator.rundir import RUN_MARK, RunDir
 
-#: Seconds that a condemned process gets to write its tracebacks (measured: within 50 ms).
-DUMP_S = 0.1
 #: Canary calls missed in a row that condemn the Router.
 CANARY_FAILURES = 3
-#: Seconds that the logger gets at the end to write what is still in its pipes.
-LAST_LOGS_S = 1.0
-
-
-@dataclass(slots=True)
-class Process:
-    """One incarnation's process, as the supervisor holds it."""
-
-    instance: InstanceId
-    incarnation: int
-    link: socket.socket
-    pipes: Pipes
-    pid: int | None = None
-    reason: str | None = None
-    pinged_at: float = 0.0
-    ponged_at: float = -1.0
-    is_reported: bool = False
 
 
 @dataclass(slots=True)
@@ -76,8 +54,6 @@ class Supervisor:
         sink: Any,
         classes: str | None,
     ) -> None:
-        from orchestrator.nurseries import NurseryPool
-
         self.loop = loop
         self.manifest = manifest
         self.run_dir = run_dir
@@ -89,9 +65,7 @@ class Supervisor:
         self.finished: do.Finish | None = None
         self._reaper = reaper
         self._sink = sink
-        self._processes: dict[tuple[InstanceId, int], Process] = {}
         self._deadline: Timer | None = None
-        self._sweep: Timer | None = None
         self._router: Any = None
         self._router_pipes: Any = None
         self._session: Any = None
@@ -110,6 +84,20 @@ class Supervisor:
             stdio=self._nursery_pipes.write_ends,
             say=lambda text: self.say(text, level="WARNING"),
         )
+        self._incarnations = Incarnations(
+            loop,
+            reaper,
+            self.pool,
+            sink,
+            run_dir.tracebacks,
+            Listener(
+                forked=self._forked,
+                not_forked=self._not_forked,
+                started=self._watch,
+                lost_session=self._lost_session,
+                exited=self._exited,
+            ),
+        )
         self.core = Stack.of(
             {name: peer.spec for name, peer in manifest.peers.items()},
             manifest.start_order(),
@@ -121,8 +109,6 @@ class Supervisor:
 
     def import_peers(self, names: Iterable[str], done: Callable[[dict[str, str]], None]) -> None:
         """Bring up nurseries with these Peers' code as it is on the disk now."""
-        from orchestrator.nurseries import Upbringing
-
         peers = {}
         for name in names:
             peer = self.manifest.peers[name]
@@ -159,7 +145,7 @@ class Supervisor:
         Raises:
             OrchestratorError: the Router cannot be started: port taken, not installed, bad config.
         """
-        from orchestrator.heartbeat import Listener, RouterSession
+        from orchestrator import heartbeat
         from orchestrator.router import new_principals, plan_router, port_of
 
         router = self.manifest.router
@@ -171,14 +157,14 @@ class Supervisor:
             stop_step_waits_s=waits,
         )
         credential = self._credential("orchestrator")
-        self._session = RouterSession(
+        self._session = heartbeat.RouterSession(
             self.loop,
             url=self.launch.stack_url,
             realm=self.launch.realm,
             authid=credential[0],
             ticket=credential[1],
             stack=self.manifest.stack.name,
-            listener=Listener(
+            listener=heartbeat.Listener(
                 joined=lambda: self.router_event(happened.RouterJoined()),
                 lost=self._session_lost,
                 answered=self._heartbeat_answered,
@@ -250,18 +236,18 @@ class Supervisor:
             case do.DrainChild():
                 grace_s = self.core.instances[command.instance].spec.stop_grace_s
                 self._unwatch(command.instance, command.incarnation)
-                self._tell(command.instance, command.incarnation, {"drain": grace_s})
+                self._tell(command, {"drain": grace_s})
             case do.HandOver():
-                self._tell(command.instance, command.incarnation, {"hand_over": True})
+                self._tell(command, {"hand_over": True})
             case do.TakeBack():
-                self._tell(command.instance, command.incarnation, {"take_back": True})
+                self._tell(command, {"take_back": True})
                 self._watch(command.instance, command.incarnation)
             case do.TerminateChild():
                 self._unwatch(command.instance, command.incarnation)
-                self._signal(command.instance, command.incarnation, signal.SIGTERM)
+                self._incarnations.signal(command.instance, command.incarnation, signal.SIGTERM)
             case do.KillChild():
                 self._unwatch(command.instance, command.incarnation)
-                self._kill(command.instance, command.incarnation, command.dump)
+                self._incarnations.kill(command.instance, command.incarnation, dump=command.dump)
             case do.Report():
                 self._report(command)
             case do.StartRouter():
@@ -281,15 +267,7 @@ class Supervisor:
     # ------------------------------------------------------------------ Instances
 
     def _spawn(self, instance: InstanceId, incarnation: int) -> None:
-        from orchestrator.nurseries import Spawn
-
         peer = self.manifest.peers[instance.name]
-        ours, theirs = channel.channel_pair()
-        ours.setblocking(False)
-        pipes = self._sink.open(str(instance))
-        process = Process(instance, incarnation, ours, pipes)
-        self._processes[instance, incarnation] = process
-        key = f"{instance}#{incarnation}"
         authid, ticket = self._credential("peer")
         order = {
             "instance": str(instance),
@@ -310,133 +288,40 @@ class Supervisor:
             "realm": self.launch.realm,
             "authid": authid,
             "ticket": ticket,
-            "tracebacks": str(self._tracebacks(instance, incarnation)),
         }
-        spawn = Spawn(
-            lambda pid: self._forked(process, pid),
-            lambda reason: self._spawn_failed(process, reason),
-        )
-        try:
-            self.pool.spawn(instance.name, key, order, (*pipes.write_ends, theirs.fileno()), spawn)
-        finally:
-            theirs.close()
-            pipes.close_write_ends()
+        self._incarnations.spawn(instance, incarnation, order)
 
-    def _tracebacks(self, instance: InstanceId, incarnation: int) -> Path:
-        """Where one incarnation writes what its threads do, if it is asked to."""
-        return self.run_dir.tracebacks / f"{instance.name}-{instance.index}.{incarnation}.txt"
+    def _tell(self, to: do.DrainChild | do.HandOver | do.TakeBack, message: dict[str, Any]) -> None:
+        self._incarnations.tell(to.instance, to.incarnation, message)
 
-    def _forked(self, process: Process, pid: int) -> None:
-        process.pid = pid
-        if self._is_killing:
-            signal_group(pid, signal.SIGKILL)
-        self._reaper.watch(pid, lambda status: self._exited(process, status))
-        self.loop.add_reader(process.link.fileno(), lambda: self._said(process))
-        self.instance_event(process.instance, happened.ChildSpawned(process.incarnation, pid))
+    def _forked(self, instance: InstanceId, incarnation: int, pid: int) -> None:
+        self.instance_event(instance, happened.ChildSpawned(incarnation, pid))
 
-    def _spawn_failed(self, process: Process, reason: str) -> None:
-        del self._processes[process.instance, process.incarnation]
-        process.link.close()
-        self._sink.release(process.pipes)
-        event = happened.SpawnFailed(process.incarnation, reason, False, random.uniform(-1, 1))
-        self.instance_event(process.instance, event)
+    def _not_forked(self, instance: InstanceId, incarnation: int, reason: str) -> None:
+        spread = random.uniform(-1, 1)
+        self.instance_event(instance, happened.SpawnFailed(incarnation, reason, False, spread))
 
-    def _said(self, process: Process) -> None:
-        try:
-            received = channel.receive(process.link)
-        except BlockingIOError:
-            return
-        if received is None:
-            self.loop.remove_reader(process.link.fileno())
-            return
-        message = received[0]
-        if "pong" in message:
-            process.ponged_at = self.loop.now()
-        elif "started" in message:
-            self._watch(process.instance, process.incarnation)
-        elif "failed" in message:
-            process.reason = message["failed"]
-        elif message.get("session") == "lost" and not message["leaving"]:
-            if not self.core.router.ready:
-                return
-            self._session.expect_return(process.instance)
-            event = happened.ChildUnready(process.incarnation, "it lost its session")
-            self.instance_event(process.instance, event)
+    def _lost_session(self, instance: InstanceId, incarnation: int) -> None:
+        if self.core.router.ready:
+            self._session.expect_return(instance)
+            event = happened.ChildUnready(incarnation, "it lost its session")
+            self.instance_event(instance, event)
 
-    def _exited(self, process: Process, status: ExitStatus) -> None:
-        while process.link.fileno() >= 0 and self._drain_link(process):
-            pass
-        self._unwatch(process.instance, process.incarnation)
-        if process.link.fileno() >= 0:
-            self.loop.remove_reader(process.link.fileno())
-            process.link.close()
-        del self._processes[process.instance, process.incarnation]
-        # Its process group may hold children that it left behind; those elsewhere are strays.
-        if process.pid is not None:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid, signal.SIGKILL)
-        self._sink.release(process.pipes)
-        dump = self._tracebacks(process.instance, process.incarnation)
-        with contextlib.suppress(OSError):
-            if dump.stat().st_size == 0:
-                dump.unlink()
-        self._kill_strays()
+    def _exited(
+        self, instance: InstanceId, incarnation: int, status: ExitStatus, reason: str | None
+    ) -> None:
+        self._unwatch(instance, incarnation)
         self.instance_event(
-            process.instance,
+            instance,
             happened.ChildExited(
-                process.incarnation,
+                incarnation,
                 status.code,
                 status.signal,
-                process.reason,
+                reason,
                 random.uniform(-1, 1),
                 self.core.router.ready,
             ),
         )
-
-    def _drain_link(self, process: Process) -> bool:
-        """Read one more message that the process said before it ended."""
-        try:
-            received = channel.receive(process.link)
-        except (BlockingIOError, OSError):
-            return False
-        if received is None:
-            return False
-        process.reason = received[0].get("failed", process.reason)
-        return True
-
-    def _kill_strays(self) -> None:
-        """Kill what an Instance left behind, as long as no fork is under way."""
-        if self._sweep is not None:
-            return
-
-        def sweep() -> None:
-            self._sweep = None
-            if not self.pool.is_idle:
-                self._sweep = self.loop.call_later(0.01, sweep)
-            elif self._reaper.kill_strays():
-                self._sweep = self.loop.call_later(0.005, sweep)
-
-        self._sweep = self.loop.call_later(0, sweep)
-
-    def _tell(self, instance: InstanceId, incarnation: int, message: dict[str, Any]) -> None:
-        process = self._processes.get((instance, incarnation))
-        if process is not None and process.link.fileno() >= 0:
-            channel.send(process.link, message)
-
-    def _signal(self, instance: InstanceId, incarnation: int, signum: int) -> None:
-        process = self._processes.get((instance, incarnation))
-        if process is not None and process.pid is not None:
-            signal_group(process.pid, signum)
-
-    def _kill(self, instance: InstanceId, incarnation: int, dump: bool) -> None:
-        if not dump:
-            self._signal(instance, incarnation, signal.SIGKILL)
-            return
-        process = self._processes.get((instance, incarnation))
-        if process is not None and process.pid is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(process.pid, signal.SIGUSR2)
-        self.loop.call_later(DUMP_S, lambda: self._signal(instance, incarnation, signal.SIGKILL))
 
     def pid_of(self, instance: InstanceId) -> int | None:
         """Give the pid of the current incarnation, or None."""
@@ -474,15 +359,9 @@ class Supervisor:
             self.decide(commands)
 
     def _heartbeat_missed(self, instance: InstanceId, incarnation: int) -> None:
-        process = self._processes.get((instance, incarnation))
-        if process is None:
-            return
-        beats = process.ponged_at >= process.pinged_at
-        now = self.loop.now()
+        beats = self._incarnations.ping(instance, incarnation)
         event = happened.HeartbeatMissed(instance, incarnation, beats)
-        process.pinged_at = now
-        self._tell(instance, incarnation, {"ping": now})
-        self.decide(self.core.heartbeat_missed(event, now))
+        self.decide(self.core.heartbeat_missed(event, self.loop.now()))
 
     def _session_lost(self, reason: str) -> None:
         if self.core.router.ready:
@@ -530,7 +409,7 @@ class Supervisor:
     def _router_exited(self, status: ExitStatus) -> None:
         self._router = None
         self._session.disconnect("its process ended")
-        self._kill_strays()
+        self._incarnations.kill_strays()
         # Its last words are in the logger's hands for a moment yet.
         self.loop.call_later(0.1, lambda: self._tell_router_exit(status))
 
@@ -610,9 +489,7 @@ class Supervisor:
             return
         self._is_killing = True
         self.shut_down()
-        for process in self._processes.values():
-            if process.pid is not None:
-                signal_group(process.pid, signal.SIGKILL)
+        self._incarnations.kill_all()
         if self._router is not None:
             self._router.kill()
 

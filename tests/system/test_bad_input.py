@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.rundir import RunDir
-from tests.support import wait_until
+from tests.support import TIME_SCALE, wait_until
 from tests.system.conftest import ECHO, RunningStack, StackMaker
 from wampy.errors import ApplicationError, RequestError
 
@@ -41,6 +41,25 @@ def test_modules_that_cannot_be_imported(
 ) -> None:
     stack = make_stack('[peers.bad]\napp = "bad:Bad"\n' + ECHO, {"bad": module})
     refused(stack, 2, "wampy.toml:", "[peers.bad] app", *texts)
+
+
+def test_a_fault_found_while_the_router_starts_ends_it(make_stack: StackMaker) -> None:
+    """The Router is started while modules are imported: with them it ends, and all that it had."""
+    stack = make_stack(
+        '[peers.bad]\napp = "bad:Bad"\n',
+        {"bad": "import time\ntime.sleep(1)\nraise OSError('no disk')\n"},
+        router="crossbar",
+    )
+    process = stack.popen("up", "-d")
+    wait_until(lambda: bool(stack.run_dir.read_state()), 20.0)
+    stack.remember()
+    assert stack.alive()
+    output, _ = process.communicate(timeout=60 * TIME_SCALE)
+    assert process.returncode == 2
+    assert "OSError: no disk" in output
+    stack.wait_gone(1.0)
+    assert not stack.run_dir.state.exists()
+    assert not stack.run_dir.tickets.exists()
 
 
 def test_a_module_that_is_not_there(make_stack: StackMaker) -> None:

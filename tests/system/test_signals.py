@@ -69,7 +69,7 @@ def test_ctrl_c_twice_kills(make_stack: StackMaker) -> None:
     """The second one does not wait for a call in flight."""
     stack = make_stack(ECHO + 'stop_grace = "60s"\n')
     process = stack.popen("up", start_new_session=True)
-    wait_until(lambda: stack.run_dir.tickets.exists() and stack.row("echo:0")["ready"], 20.0)
+    wait_until(lambda: is_ready(stack), 20.0)
     stack.remember()
     with stack.session() as session:
         session.call_async(f"com.test.{stack.name}.slow", 60)
@@ -92,7 +92,7 @@ def test_sigterm_of_the_foreground_stops_everything(make_stack: StackMaker) -> N
 def test_killing_the_foreground_harms_nothing(make_stack: StackMaker) -> None:
     stack = make_stack(ECHO)
     process = stack.popen("up", start_new_session=True)
-    wait_until(lambda: stack.run_dir.tickets.exists() and stack.row("echo:0")["ready"], 20.0)
+    wait_until(lambda: is_ready(stack), 20.0)
     process.kill()
     process.communicate()
     assert stack.row("echo:0")["ready"]

@@ -1,0 +1,169 @@
+"""The orchestrator's own Session, over each transport, with a real Crossbar and real callees."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from orchestrator import heartbeat
+from orchestrator.core.spec import HeartbeatPolicy
+from orchestrator.core.states import InstanceId
+from orchestrator.heartbeat import Listener, RouterSession
+from orchestrator.loop import Loop
+from tests.conftest import RealCrossbar
+from wampy import Session
+
+QUICK = HeartbeatPolicy(interval_s=0.05, timeout_s=0.5, failures=3)
+CLOCK = InstanceId("clock", 0)
+
+
+class Heard:
+    """What a RouterSession told, in the order of its telling."""
+
+    def __init__(self, loop: Loop) -> None:
+        self.loop = loop
+        self.all: list[tuple[Any, ...]] = []
+        self.listener = Listener(
+            joined=lambda: self.all.append(("joined",)),
+            lost=lambda reason: self.all.append(("lost", reason)),
+            answered=lambda *what: self.all.append(("answered", *what)),
+            missed=lambda *what: self.all.append(("missed", *what)),
+            canary_missed=lambda in_a_row: self.all.append(("canary missed", in_a_row)),
+        )
+
+    def until(self, kind: str, timeout_s: float = 10.0) -> tuple[Any, ...]:
+        """Run the loop until this is told once more."""
+        known = len(self.all)
+        deadline = self.loop.now() + timeout_s
+        while self.loop.now() < deadline:
+            for each in self.all[known:]:
+                if each[0] == kind:
+                    return each
+            self.loop.run_once(0.1)
+        raise AssertionError(f"no {kind}, but {self.all[-5:]}")
+
+
+@pytest.fixture
+def heard() -> Iterator[Heard]:
+    loop = Loop(lambda error: pytest.fail(f"{error!r}"))
+    yield Heard(loop)
+    loop.close()
+
+
+@pytest.fixture
+def connect(heard: Heard) -> Iterator[Callable[..., RouterSession]]:
+    made: list[RouterSession] = []
+
+    def connect(url: str, authid: str | None = None, ticket: str | None = None) -> RouterSession:
+        session = RouterSession(
+            heard.loop,
+            url=url,
+            realm="realm1",
+            authid=authid,
+            ticket=ticket,
+            stack=f"hb{id(heard)}",
+            listener=heard.listener,
+        )
+        made.append(session)
+        session.connect()
+        return session
+
+    yield connect
+    for session in made:
+        session.disconnect()
+
+
+@pytest.mark.parametrize("kind", ["url", "tcp_url", "unix_url"])
+def test_it_joins_over_each_transport(
+    crossbar: RealCrossbar, heard: Heard, connect: Callable[..., RouterSession], kind: str
+) -> None:
+    session = connect(getattr(crossbar, kind))
+    heard.until("joined")
+    assert session.is_joined
+    session.disconnect("enough")
+    assert heard.all[-1] == ("lost", "enough")
+    assert not session.is_joined
+
+
+def test_it_joins_with_a_ticket_and_says_why_it_cannot(
+    crossbar: RealCrossbar, heard: Heard, connect: Callable[..., RouterSession]
+) -> None:
+    connect(crossbar.ticket_url, "joe", "joe's ticket").disconnect()
+    right = connect(crossbar.ticket_url, "joe", "joe's ticket")
+    heard.until("joined")
+    right.disconnect()
+    connect(crossbar.ticket_url, "joe", "wrong")
+    assert "wamp.error" in heard.until("lost")[1]
+
+
+def test_a_callee_is_probed_until_it_is_there_then_asked_each_interval(
+    crossbar: RealCrossbar, heard: Heard, connect: Callable[..., RouterSession]
+) -> None:
+    session = connect(crossbar.unix_url)
+    heard.until("joined")
+    session.watch(CLOCK, 1, QUICK)
+    with Session(crossbar.url, realm="realm1") as callee:
+        callee.register(heartbeat_uri(heard), lambda: {"ready": True, "incarnation": 1})
+        for _ in range(3):
+            _, instance, incarnation, report, elapsed_s = heard.until("answered")
+            assert (instance, incarnation, report["ready"]) == (CLOCK, 1, True)
+            assert 0 < elapsed_s < 5
+    # Gone: the canary is answered, it is not.
+    assert heard.until("missed") == ("missed", CLOCK, 1)
+    session.unwatch(CLOCK)
+    known = len(heard.all)
+    deadline = heard.loop.now() + 4 * QUICK.interval_s
+    while heard.loop.now() < deadline:
+        heard.loop.run_once(0.05)
+    assert heard.all[known:] == []
+
+
+def test_a_callee_that_hangs_is_missed_and_the_canary_is_not(
+    crossbar: RealCrossbar, heard: Heard, connect: Callable[..., RouterSession]
+) -> None:
+    session = connect(crossbar.unix_url)
+    heard.until("joined")
+    hang = threading.Event()
+    go_on = threading.Event()
+
+    def beat() -> dict[str, Any]:
+        if hang.is_set():
+            go_on.wait(20)
+        return {"ready": True, "incarnation": 7}
+
+    with Session(crossbar.url, realm="realm1") as callee:
+        callee.register(heartbeat_uri(heard), beat)
+        session.watch(CLOCK, 7, QUICK)
+        heard.until("answered")
+        hang.set()
+        assert heard.until("missed") == ("missed", CLOCK, 7)
+        go_on.set()
+    assert not [each for each in heard.all if each[0] == "canary missed"]
+
+
+def test_a_router_that_says_nothing_is_given_up(
+    heard: Heard, connect: Callable[..., RouterSession], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(heartbeat, "JOIN_S", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        connect(f"tcp://127.0.0.1:{silent.getsockname()[1]}")
+        assert "no session within 0.2 s" in heard.until("lost")[1]
+        assert "no session within 0.2 s" in heard.until("lost")[1], "and it tries again"
+
+
+def test_nobody_there_is_said_and_tried_again(
+    heard: Heard, connect: Callable[..., RouterSession]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    connect(f"tcp://127.0.0.1:{port}")
+    assert "Connection refused" in heard.until("lost")[1]
+    assert "Connection refused" in heard.until("lost")[1]
+
+
+def heartbeat_uri(heard: Heard) -> str:
+    return f"wampy.hb{id(heard)}.peer.clock.0.heartbeat"
