@@ -2,7 +2,7 @@
 
 ``python -m benchmarks.soak [--minutes 30]`` fails when a procedure is not callable again in time,
 when anything is left after ``wampy down``, or when the supervisor has grown. The result goes into
-``benchmarks/results/soak.md``: date, commit, and what happened.
+``docs/soak.md``: date, commit, and what happened.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from benchmarks.engines import wampy_program
 from wampy import Session, WampyError
 from wampy.testing.executables import find_crossbar
 
+DOCUMENT = HERE.parent / "docs" / "soak.md"
 #: Seconds until a procedure must answer again, after the worst that is done here.
 CALLABLE_AGAIN_S = 30.0
 #: Bytes that the supervisor may have grown by.
@@ -158,15 +159,19 @@ def main() -> int:
         finally:
             subprocess.run([wampy_program(), "down"], cwd=folder, check=False, capture_output=True)
     lines = [
-        f"### {options.minutes} minutes of faults",
+        f"# {options.minutes} minutes of faults",
+        "",
+        "The last `make soak`: Crossbar and 4 replicas are called without pause while they are",
+        "killed (-9) and stopped (SIGSTOP) at random. It fails when a procedure is not callable",
+        f"again within {CALLABLE_AGAIN_S:g} s, when the supervisor grows by more than",
+        f"{GROWTH_BYTES >> 20} MiB, or when a process is left in the end.",
         "",
         f"{datetime.date.today().isoformat()}, {machine()}, at {commit()}, seed {options.seed}.",
         "",
         *(f"- {name}: {value}" for name, value in result.items()),
     ]
     print("\n".join(lines))
-    (HERE / "results").mkdir(exist_ok=True)
-    (HERE / "results" / "soak.md").write_text("\n".join(lines) + "\n")
+    DOCUMENT.write_text("\n".join(lines) + "\n")
     if result["processes left"] or result["supervisor grew by (KiB)"] * 1024 > GROWTH_BYTES:
         say("soak: failed, see above")
         return 1
