@@ -29,7 +29,8 @@ $(VENV)/.installed: pyproject.toml
 	@touch $@
 
 # Crossbar brings 140 packages with old pins, so it has a venv of its own. Its stamp holds what was asked for: a change of
-# pyproject.toml that does not concern Crossbar installs nothing.
+# pyproject.toml that does not concern Crossbar installs nothing. bjdata comes first, without its extension and never as a
+# wheel that pip built with it some time: built for another NumPy it prints a traceback whenever Crossbar starts.
 CROSSBAR_WANTED := $(BIN)/python -c 'import tomllib; \
   print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["crossbar"])'
 
@@ -38,7 +39,9 @@ CROSSBAR_WANTED := $(BIN)/python -c 'import tomllib; \
 	if [ -x .venv-crossbar/bin/crossbar ] && [ "$$(cat $@ 2>/dev/null)" = "$$wanted" ]; then touch $@; else \
 	  echo "== Installing $$wanted into .venv-crossbar (once; 140 packages, 377 MB, one to three minutes)"; \
 	  { test -x .venv-crossbar/bin/python || $(PYTHON) -m venv .venv-crossbar; } && \
-	  PYBJDATA_NO_EXTENSION=1 .venv-crossbar/bin/python -m pip install --disable-pip-version-check $$wanted && \
+	  PYBJDATA_NO_EXTENSION=1 .venv-crossbar/bin/python -m pip install --disable-pip-version-check --quiet \
+	    --no-cache-dir --no-binary bjdata 'bjdata>=0.6' && \
+	  .venv-crossbar/bin/python -m pip install --disable-pip-version-check $$wanted && \
 	  .venv-crossbar/bin/python -m compileall -q .venv-crossbar/lib >/dev/null 2>&1; \
 	  .venv-crossbar/bin/crossbar version >/dev/null && echo "$$wanted" > $@; fi
 

@@ -6,7 +6,10 @@ forks does that once, for all its children; else each child has its own copy of 
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import socket
+from collections.abc import Iterator
 from typing import Any
 
 from wampy.entrypoints import rpc
@@ -84,10 +87,11 @@ class _Rehearsal(Session):
 def warm_up() -> None:
     """Run a Peer's start and a few calls against nothing. Starts no thread, takes some ms.
 
-    Call it in a process that is going to fork Peers, before the first fork.
+    Call it in a process that is going to fork Peers, before the first fork. Nothing of it is
+    logged: nobody would know what to make of a session that is not there.
     """
     router, client = socket.socketpair()
-    with router, client:
+    with router, client, _nothing_logged():
         session = _Rehearsal(router, client)
         session.answer_with(Welcome(session_id=1, details={"roles": {"dealer": {}, "broker": {}}}))
         session.begin()
@@ -107,6 +111,16 @@ def warm_up() -> None:
         if link is not None:
             session.lose(link, SessionClosed("the rehearsal is over"))
             link.close()
+
+
+@contextlib.contextmanager
+def _nothing_logged() -> Iterator[None]:
+    before = logging.root.manager.disable
+    logging.disable()
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 def _invocation(request_id: int, registration_id: int) -> Any:
