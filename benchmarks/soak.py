@@ -25,12 +25,15 @@ import psutil
 
 from benchmarks.common import HERE, arguments, commit, machine, say, temporary_folder, wait_for
 from benchmarks.engines import wampy_program
+from orchestrator.processes import is_alive
 from wampy import Session, WampyError
 from wampy.testing.executables import find_crossbar
 
 DOCUMENT = HERE.parent / "docs" / "soak.md"
 #: Seconds until a procedure must answer again, after the worst that is done here.
 CALLABLE_AGAIN_S = 30.0
+#: Seconds after which no process may be left.
+LEFT_S = 2.0
 #: Bytes that the supervisor may have grown by.
 GROWTH_BYTES = 8 * 2**20
 
@@ -140,7 +143,9 @@ def soak(folder: Path, minutes: int, seed: int) -> dict[str, Any]:
     tree = [supervisor, *supervisor.children(recursive=True), *([guard] if guard else [])]
     tree = [one for one in tree if one.pid != 1]
     wampy(folder, "down")
-    left = [one.pid for one in tree if one.is_running()]
+    end = time.monotonic() + LEFT_S
+    while (left := [one.pid for one in tree if is_alive(one.pid)]) and time.monotonic() < end:
+        time.sleep(0.01)
     return {
         "faults": dict(done),
         "calls": dict(caller.counts),
