@@ -7,8 +7,10 @@ import json
 import os
 import secrets
 import selectors
+import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -25,59 +27,106 @@ LAUNCH_TIMEOUT_S = 120.0
 JOIN_TIMEOUT_S = LAUNCH_TIMEOUT_S
 
 
+class Launch:
+    """One start of a stack from outside, which another thread may give up."""
+
+    def __init__(self, manifest: Manifest, *, classes: Path | None = None) -> None:
+        self._manifest = manifest
+        self._classes = classes
+        self._lock = threading.Lock()
+        self._is_given_up = False
+        self._guard: subprocess.Popen[bytes] | None = None
+
+    def run(self) -> ControlClient:
+        """Give a client of the running stack, after starting it where there is none.
+
+        Blocks until the supervisor listens: everything is imported by then, no Peer started yet.
+        ``client.joined`` tells whether the stack ran already. The stack lives on without this
+        process. What ends this with an exception, a signal's too, leaves nothing running.
+
+        Raises:
+            StartError: nothing runs; the text says why, ``exit_code`` what kind of reason it is.
+            OrchestratorError: the folder cannot be used, or the supervisor does not come up in
+                time.
+        """
+        run_dir = RunDir(self._manifest.stack.run_dir)
+        run_dir.prepare()
+        client = ControlClient(run_dir.control)
+        client.joined = True
+        with contextlib.suppress(NoSuchStack):
+            client.ps()
+            return client
+        try:
+            told = self._spawn(run_dir)
+        except BaseException:
+            self.give_up()
+            raise
+        if told.get("exit_code") == EXIT_RUNS_ALREADY:
+            _wait_for(client)
+            return client
+        if "error" in told:
+            raise StartError(str(told["error"]), int(told["exit_code"]))
+        client.joined = False
+        return client
+
+    def give_up(self) -> None:
+        """End at once what this has started, even if it has come up meanwhile; thread-safe.
+
+        A stack that was joined is left alone. Does not wait.
+        """
+        with self._lock:
+            self._is_given_up = True
+            if self._guard is not None:
+                # Never reaped here, so the pid is still its own. Without its guard the supervisor
+                # ends everything.
+                os.kill(self._guard.pid, signal.SIGKILL)
+
+    def _spawn(self, run_dir: RunDir) -> dict[str, Any]:
+        """Start the guard and give what the supervisor tells of its start."""
+        output_path = run_dir.logs / "supervisor.err"
+        with self._lock, open(output_path, "wb") as output:
+            if self._is_given_up:
+                raise StartError("given up before it was started", EXIT_GAVE_UP)
+            reads, writes = os.pipe()
+            arguments = [str(self._manifest.path), str(writes)]
+            if self._classes is not None:
+                arguments.append(str(self._classes))
+            self._guard = subprocess.Popen(
+                # -P: a module of the standard library must not be shadowed by one in this folder.
+                [sys.executable, "-P", "-m", "orchestrator.guard", *arguments],
+                env={**os.environ, RUN_MARK: secrets.token_hex(16)},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                pass_fds=(writes,),
+                start_new_session=True,
+            )
+            os.close(writes)
+            # It is nobody's business any more; when it ends, whoever adopts it reaps it.
+            self._guard.returncode = 0
+        line = _read_line(reads)
+        if not line.endswith(b"\n"):
+            said = output_path.read_text(errors="replace").strip().splitlines()
+            last = said[-1] if said else "it said nothing"
+            raise StartError(f"the supervisor ended before it was up: {last}", EXIT_GAVE_UP)
+        told = json.loads(line)
+        assert isinstance(told, dict)
+        return told
+
+
 def launch(manifest: Manifest, *, classes: Path | None = None) -> ControlClient:
-    """Give a client of the running stack, after starting it where there is none.
-
-    Blocks until the supervisor listens: everything is imported by then, nothing started yet.
-    ``client.joined`` tells whether the stack ran already. The stack lives on without this process.
-
-    Raises:
-        StartError: nothing runs; the text says why, ``exit_code`` what kind of reason it is.
-        OrchestratorError: the folder cannot be used, or the supervisor does not come up in time.
-    """
-    run_dir = RunDir(manifest.stack.run_dir)
-    run_dir.prepare()
-    client = ControlClient(run_dir.control)
-    client.joined = True
-    with contextlib.suppress(NoSuchStack):
-        client.ps()
-        return client
-    told = _spawn(manifest.path, run_dir, classes)
-    if told.get("exit_code") == EXIT_RUNS_ALREADY:
-        _wait_for(client)
-        return client
-    if "error" in told:
-        raise StartError(str(told["error"]), int(told["exit_code"]))
-    client.joined = False
-    return client
+    """Start or join a stack: ``Launch.run``, which says what it gives and raises."""
+    return Launch(manifest, classes=classes).run()
 
 
-def _spawn(manifest: Path, run_dir: RunDir, classes: Path | None) -> dict[str, Any]:
-    """Start the guard and give what the supervisor tells of its start."""
-    reads, writes = os.pipe()
-    arguments = [str(manifest), str(writes)]
-    if classes is not None:
-        arguments.append(str(classes))
-    output_path = run_dir.logs / "supervisor.err"
-    with open(output_path, "wb") as output:
-        guard = subprocess.Popen(
-            # -P: a module of the standard library must not be shadowed by one in this folder.
-            [sys.executable, "-P", "-m", "orchestrator.guard", *arguments],
-            env={**os.environ, RUN_MARK: secrets.token_hex(16)},
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            pass_fds=(writes,),
-            start_new_session=True,
-        )
-    os.close(writes)
+def _read_line(reads: int) -> bytes:
+    """Read and close the status pipe: one line, or less at its early end."""
     line = b""
     deadline = time.monotonic() + LAUNCH_TIMEOUT_S
     with selectors.DefaultSelector() as selector, os.fdopen(reads, "rb", buffering=0) as pipe:
         selector.register(pipe, selectors.EVENT_READ)
         while not line.endswith(b"\n"):
             if not selector.select(max(0.0, deadline - time.monotonic())):
-                guard.terminate()
                 raise OrchestratorError(
                     f"the supervisor did not come up within {LAUNCH_TIMEOUT_S:g} s; "
                     "does a Peer's module block when it is imported?"
@@ -86,16 +135,7 @@ def _spawn(manifest: Path, run_dir: RunDir, classes: Path | None) -> dict[str, A
             if not chunk:
                 break
             line += chunk
-    if not line.endswith(b"\n"):
-        guard.wait(5.0)
-        said = output_path.read_text(errors="replace").strip().splitlines()
-        last = said[-1] if said else f"exit code {guard.returncode}"
-        raise StartError(f"the supervisor ended before it was up: {last}", EXIT_GAVE_UP)
-    # The guard is nobody's business any more; when it ends, whoever adopts it reaps it.
-    guard.returncode = 0
-    told = json.loads(line)
-    assert isinstance(told, dict)
-    return told
+    return line
 
 
 def _wait_for(client: ControlClient) -> None:

@@ -142,14 +142,15 @@ class Foreground:
 
     def _launch(self) -> ControlClient | None:
         """Start or join the stack; None when a second signal did not wait for that."""
-        from orchestrator.launch import launch
+        from orchestrator.launch import Launch
 
-        self._ask("launched", lambda: launch(self._manifest))
+        launch = Launch(self._manifest)
+        self._ask("launched", launch.run)
         while True:
             kind, content = self._inbox.get()
             if kind == "signal":
                 if self._stopping is not None:
-                    # The starting supervisor ends when nobody hears any more that it is up.
+                    launch.give_up()
                     return None
                 self._stopping = self._code_of(content)
                 self._printer.say("wampy: stopping as soon as it has started")

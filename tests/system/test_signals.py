@@ -9,6 +9,9 @@ from contextlib import suppress
 
 import pytest
 
+from orchestrator.launch import Launch
+from orchestrator.manifest import load_manifest
+from orchestrator.start import StartError
 from tests.support import TIME_SCALE, wait_until
 from tests.system.conftest import ECHO, RunningStack, StackMaker
 
@@ -63,6 +66,27 @@ def test_ctrl_c_twice_at_once_leaves_nothing(make_stack: StackMaker, moment: str
     code, output = interrupt_at(stack, moment, times=2)
     assert code == 130, output
     stack.wait_gone()
+
+
+def test_a_start_given_up_when_it_has_just_come_up_leaves_nothing(make_stack: StackMaker) -> None:
+    """What two signals do when the supervisor has told, unheard as yet, that it listens."""
+    stack = make_stack(ECHO + "replicas = 3\n")
+    launch = Launch(load_manifest(stack.folder / "wampy.toml", {}))
+    launch.run()
+    stack.remember()
+    assert stack.alive()
+    launch.give_up()
+    stack.wait_gone()
+    assert not stack.run_dir.control.exists()
+
+
+def test_a_start_given_up_before_it_began_starts_nothing(make_stack: StackMaker) -> None:
+    stack = make_stack(ECHO)
+    launch = Launch(load_manifest(stack.folder / "wampy.toml", {}))
+    launch.give_up()
+    with pytest.raises(StartError, match="given up"):
+        launch.run()
+    assert not stack.run_dir.control.exists()
 
 
 def test_ctrl_c_twice_kills(make_stack: StackMaker) -> None:
