@@ -70,6 +70,7 @@ class Supervisor:
         self._router_pipes: Any = None
         self._session: Any = None
         self._is_killing = False
+        self._is_settling = False
         self._nursery_pipes = sink.open("nursery")
         self.pool = NurseryPool(
             loop,
@@ -203,9 +204,16 @@ class Supervisor:
     # ------------------------------------------------------------------ events in, commands out
 
     def decide(self, commands: Sequence[do.Command]) -> None:
-        """Carry out what the core decided, set its next deadline, and let waiters look."""
+        """Carry out what the core decided; what follows is done once for all of a loop's turn."""
         for command in commands:
             self._carry_out(command)
+        if not self._is_settling:
+            self._is_settling = True
+            self.loop.call_later(0, self._settle)
+
+    def _settle(self) -> None:
+        """Set the core's next deadline, and let waiters look: both look at every Instance."""
+        self._is_settling = False
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
