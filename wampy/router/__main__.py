@@ -56,9 +56,7 @@ def _tell_ready() -> None:
 def main() -> int:
     """Run what the file says; exit code 1 and one line where that cannot be."""
     settings = json.loads(Path(sys.argv[1]).read_text())
-    logging.basicConfig(
-        level=settings.get("log_level", "INFO"), format="%(levelname)s %(message)s"
-    )
+    logging.basicConfig(level=settings.get("log_level", "INFO"), format="%(levelname)s %(message)s")
     try:
         serve(config_of(settings))
     except WampyError as error:

@@ -82,6 +82,7 @@ class RouterServer:
             limits=config.realm_limits,
             random=self._random,
             payloads=Payloads(),
+            wall_offset_s=time.time() - time.monotonic(),
         )
         self._listening: list[Listening] = []
         try:
@@ -416,4 +417,3 @@ def _failed(message: Any, error: SerializationError) -> Error:
         error="wamp.error.payload_size_exceeded" if is_long else "wamp.error.invalid_payload",
         args=[str(error)],
     )
-

@@ -1,7 +1,7 @@
 """A Router's configuration from plain values, as a stack hands it to the Router's process.
 
-One object: ``realm``; ``listeners``, each with ``unix`` (a path) or ``host`` and ``port``, ``path``,
-``tls`` and who joins (``anonymous``: a role or null; ``ticket``, ``wampcra``, ``scram``,
+One object: ``realm``; ``listeners``, each with ``unix`` (a path) or ``host``, ``port``, ``path``,
+``tls``, and who joins (``anonymous``: a role or null; ``ticket``, ``wampcra``, ``scram``,
 ``cryptosign``: principals by authid); ``roles``, each a list of permissions; ``limits``.
 """
 
@@ -56,15 +56,11 @@ def config_of(settings: Mapping[str, Any]) -> RouterConfig:
 
 
 def _listener(settings: Mapping[str, Any]) -> Listener:
-    authenticator = Authenticator(
-        anonymous=settings.get("anonymous"),
-        **{
-            method: {
-                authid: principal(**given) for authid, given in settings.get(method, {}).items()
-            }
-            for method, principal in _PRINCIPALS.items()
-        },
-    )
+    principals: dict[str, Any] = {
+        method: {authid: principal(**given) for authid, given in settings.get(method, {}).items()}
+        for method, principal in _PRINCIPALS.items()
+    }
+    authenticator = Authenticator(anonymous=settings.get("anonymous"), **principals)
     if "unix" in settings:
         return Listener("unix", authenticator, unix_path=Path(settings["unix"]))
     tls = settings.get("tls")

@@ -141,9 +141,7 @@ class Handshake:
     def __init__(self, path: str, health: Callable[[], Mapping[str, Any]]) -> None:
         self._path = path
         self._health = health
-        self._connection = h11.Connection(
-            h11.SERVER, max_incomplete_event_size=_MAX_REQUEST_BYTES
-        )
+        self._connection = h11.Connection(h11.SERVER, max_incomplete_event_size=_MAX_REQUEST_BYTES)
 
     def feed(self, data: bytes) -> Upgraded | Answered | None:
         """Take what arrived; None: more is needed."""
@@ -201,10 +199,9 @@ class Handshake:
         if upgrade:
             headers.append(("Sec-WebSocket-Version", "13"))
         connection = self._connection
-        if connection.our_state is not h11.IDLE and connection.our_state is not h11.SEND_RESPONSE:
+        if connection.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
             return Answered(b"")
         reply = connection.send(h11.Response(status_code=status, headers=headers)) or b""
-        if connection.their_state is h11.ERROR or connection.our_state is h11.SEND_BODY:
-            reply += connection.send(h11.Data(data=octets)) or b""
-            reply += connection.send(h11.EndOfMessage()) or b""
+        reply += connection.send(h11.Data(data=octets)) or b""
+        reply += connection.send(h11.EndOfMessage()) or b""
         return Answered(reply)

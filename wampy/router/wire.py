@@ -186,7 +186,8 @@ class Wire:
             fields.append(args)
             if len(kwargs):
                 fields.append(kwargs)
-        return self._encode(fields)
+        octets: bytes = self._encode(fields)
+        return octets
 
 
 def unpacked(args: Any, kwargs: Any) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
