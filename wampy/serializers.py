@@ -206,17 +206,17 @@ def _is_sound(message: Message, size: int) -> bool:
     if last is not None and getattr(message, last) is None:
         return False
     # Each level takes a byte at least.
-    return size <= MAX_DEPTH or _is_shallow(
+    return size <= MAX_DEPTH or is_shallow(
         [getattr(message, name) for name in message.__struct_fields__]
     )
 
 
 def _check_depth(fields: Any) -> None:
-    if not _is_shallow([fields] if type(fields) is dict else fields):
+    if not is_shallow([fields] if type(fields) is dict else fields):
         raise RemoteProtocolError(f"lists and dictionaries are nested more than {MAX_DEPTH} deep")
 
 
-def _is_shallow(level: Any) -> bool:
+def is_shallow(level: Any) -> bool:
     """Whether nothing in a message's list is nested too deeply; level by level, without recursion.
 
     Keys are looked at as well: MessagePack may have lists there.

@@ -23,11 +23,11 @@ _ONLY_FOR = {
     "url": ("external",),
     "config": ("crossbar",),
     "command": ("crossbar",),
-    "host": ("crossbar",),
-    "port": ("crossbar",),
-    "path": ("crossbar",),
-    "auth": ("crossbar",),
-    "roles": ("crossbar",),
+    "host": ("builtin", "crossbar"),
+    "port": ("builtin", "crossbar"),
+    "path": ("builtin", "crossbar"),
+    "auth": ("builtin", "crossbar"),
+    "roles": ("builtin", "crossbar"),
 }
 
 
@@ -100,12 +100,6 @@ def _inside(folder: Path, path: str) -> Path:
 def _check_router(
     section: RouterSection, node: Node, given: dict[str, Node], reading: Reading
 ) -> None:
-    if section.type == "builtin":
-        place = given["type"].path
-        reading.fault(
-            place, 'not supported yet ("builtin"); say type = "crossbar" or type = "external"'
-        )
-        return
     for name, types in _ONLY_FOR.items():
         if name in given and section.type not in types:
             got = shown(section.type)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from orchestrator.errors import RouterUnavailable
 from orchestrator.manifest.model import Manifest
-from orchestrator.router import crossbar, external, own_config
+from orchestrator.router import builtin, crossbar, external, own_config
 from orchestrator.router.launch import RouterLaunch
 from orchestrator.router.ports import choose_port
 from orchestrator.router.principals import Principals
@@ -24,11 +23,8 @@ def plan_router(manifest: Manifest, principals: Principals, port: int) -> Router
     """
     if manifest.router.type == "external":
         return external.plan_external(manifest)
-    if manifest.router.type != "crossbar":
-        raise RouterUnavailable(
-            f"[router] type: {manifest.router.type!r} is not known;"
-            ' expected "crossbar" or "external"'
-        )
+    if manifest.router.type == "builtin":
+        return builtin.plan_builtin(manifest, principals, port)
     if manifest.router.config is not None:
         return crossbar.plan_own(manifest, manifest.router.config)
     return crossbar.plan_generated(manifest, principals, port)

@@ -14,12 +14,14 @@ Rules:
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from wampy.auth import Anonymous, Authentication
 from wampy.errors import (
     LocalProtocolError,
+    ProtocolError,
     RemoteProtocolError,
     join_rejected,
     request_error,
@@ -150,7 +152,8 @@ class ClientProtocol:
         #: WELCOME.Details, once there is a Session.
         self.details: Mapping[str, Any] = {}
         self._realm = realm
-        self._authentication = authentication or Anonymous()
+        # A copy: some methods remember their handshake, and a program may make several Sessions.
+        self._authentication = copy.copy(authentication or Anonymous())
         self._agent = agent
         self._roles = DEFAULT_ROLES if roles is None else roles
         self._ids = IdSequence()
@@ -325,7 +328,8 @@ class ClientProtocol:
         """Take a message of the Router and say what it means.
 
         Raises:
-            RemoteProtocolError: it may not come now, or answers what was never asked; CLOSED then.
+            RemoteProtocolError: it may not come now, answers what was never asked, or does not
+                prove what it has to; CLOSED then.
             LocalProtocolError: a CHALLENGE that we cannot answer; CLOSED then.
         """
         kind = type(message)
@@ -344,6 +348,11 @@ class ClientProtocol:
         match message:
             case Welcome():
                 self._enter(SessionEvent.WELCOME)
+                try:
+                    self._authentication.welcomed(message.details or {})
+                except ProtocolError:
+                    self.state = SessionState.CLOSED
+                    raise
                 self.session_id = message.session_id
                 self.details = message.details or {}
                 return Joined(message)
@@ -351,7 +360,7 @@ class ClientProtocol:
                 self._enter(SessionEvent.CHALLENGE)
                 try:
                     return Challenged(self._authentication.authenticate(message))
-                except LocalProtocolError:
+                except ProtocolError:
                     self.state = SessionState.CLOSED
                     raise
             case Abort():

@@ -47,6 +47,9 @@ class WebSocketCodec:
         max_receive_bytes: a message longer than this is refused.
     """
 
+    #: Who is at the other end, for the errors.
+    _other = "router"
+
     def __init__(self, *, is_binary: bool, max_receive_bytes: int) -> None:
         self._first = _FINAL | (_BINARY if is_binary else _TEXT)
         self._max_receive_bytes = max_receive_bytes
@@ -89,7 +92,7 @@ class WebSocketCodec:
                 start += width
                 if length > self._max_receive_bytes:
                     raise RemoteProtocolError(
-                        f"the router sent a frame of {length} bytes, "
+                        f"the {self._other} sent a frame of {length} bytes, "
                         f"the limit is {self._max_receive_bytes}"
                     )
             end = start + length
@@ -115,27 +118,27 @@ class WebSocketCodec:
         opcode = first & 0x0F
         is_final = bool(first & _FINAL)
         if first & 0x70:
-            raise RemoteProtocolError("the router set a reserved bit of a WebSocket frame")
+            raise RemoteProtocolError(f"the {self._other} set a reserved bit of a WebSocket frame")
         if opcode in (_CLOSE, _PING, _PONG):
             if not is_final or len(payload) > _MAX_CONTROL_BYTES:
-                raise RemoteProtocolError("the router sent a control frame that is too long")
+                raise RemoteProtocolError(f"the {self._other} sent a control frame that is too long")
             kind = {_CLOSE: FrameKind.CLOSE, _PING: FrameKind.PING, _PONG: FrameKind.PONG}[opcode]
             frames.append((kind, payload))
         elif opcode == _CONTINUATION:
             if self._fragments is None:
-                raise RemoteProtocolError("the router continued a message that never began")
+                raise RemoteProtocolError(f"the {self._other} continued a message that never began")
             self._add_fragment(payload)
             if is_final:
                 frames.append((FrameKind.MESSAGE, b"".join(self._fragments)))
                 self._fragments = None
         elif opcode in (_TEXT, _BINARY):
             if self._fragments is not None:
-                raise RemoteProtocolError("the router began a message within another")
+                raise RemoteProtocolError(f"the {self._other} began a message within another")
             self._fragments = []
             self._fragments_bytes = 0
             self._add_fragment(payload)
         else:
-            raise RemoteProtocolError(f"the router sent a WebSocket frame of type {opcode}")
+            raise RemoteProtocolError(f"the {self._other} sent a WebSocket frame of type {opcode}")
 
     def _add_fragment(self, payload: bytes) -> None:
         assert self._fragments is not None
@@ -144,7 +147,7 @@ class WebSocketCodec:
         self._fragments_bytes += len(payload) + 1
         if self._fragments_bytes > self._max_receive_bytes:
             raise RemoteProtocolError(
-                f"the router sent a message longer than {self._max_receive_bytes} bytes"
+                f"the {self._other} sent a message longer than {self._max_receive_bytes} bytes"
             )
 
     def message(self, payload: bytes) -> bytes:

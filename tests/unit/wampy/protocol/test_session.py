@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from wampy.auth import Ticket
+from wampy.auth import Scram, Ticket, WampCra
 from wampy.errors import (
     ApplicationError,
     LocalProtocolError,
@@ -212,6 +212,32 @@ def test_hello_is_said_once():
     protocol = joined()
     with pytest.raises(LocalProtocolError, match="cannot send HELLO"):
         protocol.hello()
+
+
+def test_a_router_that_has_to_prove_itself_and_does_not_is_left():
+    protocol = ClientProtocol("realm1", Scram("joe", "secret"))
+    protocol.hello()
+    assert_broken(protocol, WELCOME, "WELCOME without a CHALLENGE")
+    assert protocol.session_id is None
+
+
+def test_a_challenge_that_asks_for_too_much_is_the_routers_fault():
+    protocol = ClientProtocol("realm1", WampCra("joe", "secret"))
+    protocol.hello()
+    extra = {"challenge": "{}", "salt": "x", "iterations": 10**9, "keylen": 32}
+    assert_broken(protocol, Challenge(authmethod="wampcra", extra=extra), "iterations is 10000")
+
+
+def test_sessions_of_one_client_have_handshakes_of_their_own():
+    client = Scram("joe", "secret")
+    one, other = ClientProtocol("realm1", client), ClientProtocol("realm1", client)
+    hello = one.hello()
+    other.hello()
+    nonce = (hello.details or {})["authextra"]["nonce"]
+    extra = {
+        "nonce": nonce + "abcd", "salt": "A" * 12, "kdf": "pbkdf2", "iterations": 4096,
+    }  # fmt: skip
+    assert isinstance(one.receive(Challenge(authmethod="scram", extra=extra)), Challenged)
 
 
 @pytest.mark.parametrize("message", [WELCOME, Challenge(authmethod="x"), Abort(reason="a.b")])

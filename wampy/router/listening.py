@@ -1,0 +1,145 @@
+"""Sockets that listen, on TCP, TLS and unix."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import ssl
+
+from wampy.errors import WampyError
+from wampy.router.config import Listener, Tls
+
+_BACKLOG = 1024
+#: Half-open links are found out by the kernel: idle s, s between two looks, looks; and ms until
+#: something that was sent must have been taken.
+_KEEPALIVE = (10, 5, 3)
+_USER_TIMEOUT_MS = 15_000
+
+
+class ListenError(WampyError):
+    """A listener cannot be opened; the text names it and says why."""
+
+
+class Listening:
+    """One socket that listens."""
+
+    def __init__(self, listener: Listener, sock: socket.socket, tls: ssl.SSLContext | None) -> None:
+        self.listener = listener
+        self.sock = sock
+        self._tls = tls
+        self._inode = os.stat(listener.unix_path).st_ino if listener.unix_path else 0
+
+    @property
+    def url(self) -> str:
+        """Where clients connect: ``unix://…`` for RawSocket, ``ws://…`` or ``wss://…``."""
+        listener = self.listener
+        if listener.unix_path is not None:
+            return f"unix://{listener.unix_path}"
+        host = f"[{listener.host}]" if ":" in listener.host else listener.host
+        scheme = "wss" if listener.tls else "ws"
+        return f"{scheme}://{host}:{self.port}{listener.path}"
+
+    @property
+    def port(self) -> int:
+        """The TCP port, known even where 0 was asked for; 0 for a unix socket."""
+        return 0 if self.listener.unix_path else int(self.sock.getsockname()[1])
+
+    def accept(self) -> tuple[socket.socket, str]:
+        """Give the next connection, non-blocking, and who it is.
+
+        Raises:
+            BlockingIOError: there is none.
+            OSError: it could not be taken.
+        """
+        sock, address = self.sock.accept()
+        sock.setblocking(False)
+        if self.listener.unix_path is not None:
+            return sock, "unix"
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option, value in zip(
+            (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT), _KEEPALIVE, strict=True
+        ):
+            sock.setsockopt(socket.IPPROTO_TCP, option, value)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _USER_TIMEOUT_MS)
+        peer = f"tcp:{address[0]}:{address[1]}"
+        if self._tls is not None:
+            sock = self._tls.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
+        return sock, peer
+
+    def close(self) -> None:
+        """Listen no more; a unix socket's file goes, if it is still ours."""
+        self.sock.close()
+        path = self.listener.unix_path
+        if path is not None:
+            with contextlib.suppress(OSError):
+                if os.stat(path).st_ino == self._inode:
+                    path.unlink()
+
+
+def listen(listener: Listener) -> Listening:
+    """Open a listener.
+
+    Raises:
+        ListenError: it cannot be opened.
+    """
+    tls = None if listener.tls is None else _tls_context(listener.tls)
+    if listener.unix_path is not None:
+        return Listening(listener, _listen_unix(listener), tls)
+    where = f"{listener.host}:{listener.port}"
+    try:
+        family, *_, address = socket.getaddrinfo(
+            listener.host, listener.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.bind(address)
+            sock.listen(_BACKLOG)
+            sock.setblocking(False)
+        except BaseException:
+            sock.close()
+            raise
+    except OSError as error:
+        raise ListenError(f"cannot listen on {where}: {error.strerror or error}") from error
+    return Listening(listener, sock, tls)
+
+
+def _listen_unix(listener: Listener) -> socket.socket:
+    path = listener.unix_path
+    assert path is not None
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        if path.is_socket() and not _is_served(str(path)):
+            path.unlink()
+        before = os.umask(0o177)
+        try:
+            sock.bind(str(path))
+        finally:
+            os.umask(before)
+        sock.listen(_BACKLOG)
+        sock.setblocking(False)
+    except OSError as error:
+        sock.close()
+        raise ListenError(f"cannot listen on {path}: {error.strerror or error}") from error
+    return sock
+
+
+def _is_served(path: str) -> bool:
+    """Whether somebody takes connections there: a leftover file is nobody's."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1.0)
+        return probe.connect_ex(path) == 0
+
+
+def _tls_context(files: Tls) -> ssl.SSLContext:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(files.certificate, files.key)
+        if files.client_ca is not None:
+            context.load_verify_locations(files.client_ca)
+            context.verify_mode = ssl.CERT_REQUIRED
+    except (OSError, ssl.SSLError) as error:
+        raise ListenError(f"TLS: {files.certificate}, {files.key}: {error}") from error
+    return context

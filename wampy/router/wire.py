@@ -1,0 +1,230 @@
+"""Messages to bytes and back, as a Router sees them: payloads stay undecoded.
+
+Rules:
+
+- Arguments and ArgumentsKw of what the Router only passes on are ``msgspec.Raw``: the bytes of
+  their serializer, checked once, when they come (characters, nesting, keys), since whoever gets
+  them ends its Session over a fault in them;
+- between equal serializers these bytes are passed on; between different ones they are decoded and
+  encoded, WAMP's binary strings of JSON included;
+- which serializer they are of is seen by their first octet: a list or dictionary of JSON and one of
+  MessagePack never begin alike;
+- what msgspec does not take goes the long way of ``wampy.serializers``, which says what is wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, ClassVar, Union
+
+import msgspec
+
+from wampy.ids import MAX_ID
+from wampy.messages import MESSAGES, Error, Event, Invocation, Message, Result
+from wampy.serializers import JSON, MAX_DEPTH, MSGPACK, Serializer, is_shallow
+
+RAW = msgspec.Raw
+_NONE = msgspec.Raw(b"")
+#: How JSON text begins to spell bytes.
+NUL = b"\\u0000"
+_FIRST_OF_MSGPACK = 0x80
+_Id = Annotated[int, msgspec.Meta(ge=1, le=MAX_ID)]
+#: A payload shorter than this cannot be nested too deeply: each level takes an octet at least.
+_SHORT_BYTES = MAX_DEPTH
+_ERRORS = (msgspec.MsgspecError, ValueError, TypeError, OverflowError, RecursionError)
+
+
+class Relayed(msgspec.Struct, frozen=True, array_like=True):
+    """A message whose payload is passed on; its fields are those of the message of that name."""
+
+    WAMP_CODE: ClassVar[int] = 0
+    name: ClassVar[str] = ""
+
+
+class RelayedCall(Relayed, frozen=True, array_like=True, tag=48):
+    """CALL, see ``wampy.messages.Call``."""
+
+    WAMP_CODE: ClassVar[int] = 48
+    name: ClassVar[str] = "CALL"
+
+    request_id: _Id
+    options: dict[str, Any]
+    procedure: str
+    args: msgspec.Raw = _NONE
+    kwargs: msgspec.Raw = _NONE
+
+
+class RelayedPublish(Relayed, frozen=True, array_like=True, tag=16):
+    """PUBLISH, see ``wampy.messages.Publish``."""
+
+    WAMP_CODE: ClassVar[int] = 16
+    name: ClassVar[str] = "PUBLISH"
+
+    request_id: _Id
+    options: dict[str, Any]
+    topic: str
+    args: msgspec.Raw = _NONE
+    kwargs: msgspec.Raw = _NONE
+
+
+class RelayedYield(Relayed, frozen=True, array_like=True, tag=70):
+    """YIELD, see ``wampy.messages.Yield``."""
+
+    WAMP_CODE: ClassVar[int] = 70
+    name: ClassVar[str] = "YIELD"
+
+    request_id: _Id
+    options: dict[str, Any]
+    args: msgspec.Raw = _NONE
+    kwargs: msgspec.Raw = _NONE
+
+
+class RelayedError(Relayed, frozen=True, array_like=True, tag=8):
+    """ERROR, see ``wampy.messages.Error``."""
+
+    WAMP_CODE: ClassVar[int] = 8
+    name: ClassVar[str] = "ERROR"
+
+    request_type: int
+    request_id: _Id
+    details: dict[str, Any]
+    error: str
+    args: msgspec.Raw = _NONE
+    kwargs: msgspec.Raw = _NONE
+
+
+_RELAYED: dict[int, type[Relayed]] = {
+    cls.WAMP_CODE: cls for cls in (RelayedCall, RelayedPublish, RelayedYield, RelayedError)
+}
+_WIRE_TYPE: Any = Union[  # noqa: UP007 - there is no other way to build it
+    tuple(_RELAYED.get(code, cls) for code, cls in MESSAGES.items())
+]
+
+
+class Wire:
+    """One serializer, as the Router uses it; not thread-safe.
+
+    Args:
+        serializer: the client's, for everything that is not passed on.
+    """
+
+    def __init__(self, serializer: Serializer) -> None:
+        self.name = serializer.name
+        self.is_binary = serializer.is_binary
+        self._serializer = serializer
+        codec = msgspec.json if serializer is JSON else msgspec.msgpack
+        self._decode: Any = codec.Decoder(_WIRE_TYPE).decode
+        self._decode_args: Any = codec.Decoder(list[Any] | None).decode
+        self._decode_kwargs: Any = codec.Decoder(dict[str, Any] | None).decode
+        self._encode = codec.Encoder().encode
+        self._is_json = serializer is JSON
+        self._last: tuple[Any, bytes] = (None, b"")
+
+    # ------------------------------------------------------------------ in
+
+    def decode(self, received: bytes) -> Any:
+        """Give the message: one of the four above, or one of ``wampy.messages``.
+
+        Raises:
+            RemoteProtocolError: it is none.
+        """
+        try:
+            message = self._decode(received)
+            if isinstance(message, Relayed):
+                if self._is_sound(message):
+                    return message
+            elif len(received) <= _SHORT_BYTES:
+                # It may lack its last dictionary: the long way knows.
+                return self._serializer.decode(received)
+        except _ERRORS:
+            pass
+        return self._serializer.decode(received)
+
+    def _is_sound(self, message: Any) -> bool:
+        """Whether the payload is one that every client can take. Raises msgspec's errors."""
+        args, kwargs = message.args, message.kwargs
+        if not len(args):
+            return True
+        if self._is_json and (NUL in bytes(args) or NUL in bytes(kwargs)):
+            return False  # bytes in JSON, or what only looks like them
+        decoded = self._decode_args(args)
+        if len(args) > _SHORT_BYTES and not is_shallow(decoded):
+            return False
+        if len(kwargs):
+            decoded = self._decode_kwargs(kwargs)
+            if len(kwargs) > _SHORT_BYTES and not is_shallow([decoded]):
+                return False
+        return True
+
+    # ------------------------------------------------------------------ out
+
+    def encode(self, message: Any) -> bytes:
+        """Give the bytes of a message.
+
+        The same object twice in a row, as an EVENT to many, is encoded once.
+
+        Raises:
+            SerializationError: a payload of another serializer has a value that this one lacks.
+        """
+        last, encoded = self._last
+        if last is not message:
+            encoded = self._encode_anew(message)
+            self._last = (message, encoded)
+        return encoded
+
+    def _encode_anew(self, message: Any) -> bytes:
+        head = _HEADS.get(type(message))
+        if head is None or type(message.args) is not RAW:
+            return self._serializer.encode(message)
+        args, kwargs = message.args, message.kwargs
+        if len(args) and (memoryview(args)[0] < _FIRST_OF_MSGPACK) != self._is_json:
+            decoded_args, decoded_kwargs = unpacked(args, kwargs)
+            changed = msgspec.structs.replace(message, args=decoded_args, kwargs=decoded_kwargs)
+            return self._serializer.encode(changed)
+        fields = head(message)
+        if len(args):
+            fields.append(args)
+            if len(kwargs):
+                fields.append(kwargs)
+        octets: bytes = self._encode(fields)
+        return octets
+
+
+def unpacked(args: Any, kwargs: Any) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
+    """Decode a payload, whatever it is of; one that is decoded is given as it is."""
+    if type(args) is not RAW:
+        return tuple(args or ()), kwargs or {}
+    if not len(args):
+        return (), {}
+    octets, more = bytes(args), bytes(kwargs)
+    # As the payload of a YIELD, so that the rules of the serializers hold.
+    if octets[0] < _FIRST_OF_MSGPACK:
+        message: Any = JSON.decode(b"[70,1,{}," + octets + (b"," + more if more else b"") + b"]")
+    else:
+        head = b"\x95\x46\x01\x80" if more else b"\x94\x46\x01\x80"
+        message = MSGPACK.decode(head + octets + more)
+    return message.args, message.kwargs
+
+
+def _result(message: Any) -> list[Any]:
+    return [50, message.request_id, message.details or {}]
+
+
+def _invocation(message: Any) -> list[Any]:
+    return [68, message.request_id, message.registration_id, message.details or {}]
+
+
+def _event(message: Any) -> list[Any]:
+    return [36, message.subscription_id, message.publication_id, message.details or {}]
+
+
+def _error(message: Any) -> list[Any]:
+    return [8, message.request_type, message.request_id, message.details or {}, message.error]
+
+
+_HEADS: dict[type[Message], Callable[[Any], list[Any]]] = {
+    Result: _result,
+    Invocation: _invocation,
+    Event: _event,
+    Error: _error,
+}
