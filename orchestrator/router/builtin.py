@@ -1,4 +1,4 @@
-"""Plans for the built-in Router: a process of its own, on a configuration made from the manifest."""
+"""Plans for the built-in Router: a process of its own, configured from the manifest."""
 
 from __future__ import annotations
 

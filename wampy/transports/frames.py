@@ -121,7 +121,7 @@ class WebSocketCodec:
             raise RemoteProtocolError(f"the {self._other} set a reserved bit of a WebSocket frame")
         if opcode in (_CLOSE, _PING, _PONG):
             if not is_final or len(payload) > _MAX_CONTROL_BYTES:
-                raise RemoteProtocolError(f"the {self._other} sent a control frame that is too long")
+                raise RemoteProtocolError(f"the {self._other} sent too long a control frame")
             kind = {_CLOSE: FrameKind.CLOSE, _PING: FrameKind.PING, _PONG: FrameKind.PONG}[opcode]
             frames.append((kind, payload))
         elif opcode == _CONTINUATION:

@@ -233,7 +233,6 @@ def test_variables_come_from_the_environment_then_from_env_files(tmp_path):
         ("[logs]\nformat = 'xml'", '[logs] format: expected "text" or "json", got "xml"'),
         # [router]
         ("[router]\ntype = 'nexus'", '[router] type: expected "builtin", "crossbar" or "external"'),
-        ("[router]\ntype = 'builtin'", '[router] type: not supported yet ("builtin")'),
         ("[router]\nport = 65536", "[router] port: expected an integer 0 to 65535, got 65536"),
         ("[router]\nport = true", "[router] port: expected an integer 0 to 65535, got true"),
         ("[router]\nport = '8080'", '[router] port: expected an integer 0 to 65535, got "8080"'),
