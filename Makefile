@@ -49,7 +49,9 @@ setup: $(VENV)/.installed .venv-crossbar/.installed
 
 # --- the main job ----------------------------------------------------------------------------------------------------
 
-up: setup
+# The built-in Router needs no Crossbar; a manifest that asks for one does.
+up: $(VENV)/.installed
+	@if grep -Eq '^type = "crossbar"' wampy.toml; then $(MAKE) --no-print-directory setup; fi
 	@exec $(BIN)/wampy up
 
 # --- the checks ------------------------------------------------------------------------------------------------------

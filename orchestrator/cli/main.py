@@ -30,6 +30,7 @@ COMMANDS = {
     "publish": "Publish an event.",
     "subscribe": "Print events as they come, one JSON line each.",
     "run": "Run Peers in this process, against any Router.",
+    "router": "Run the built-in Router alone.",
 }
 
 

@@ -47,10 +47,42 @@ class Join:
 
 @dataclass(frozen=True, slots=True)
 class TicketUser:
-    """Somebody who may join over TCP with a ticket."""
+    """Somebody who may join over TCP with a ticket, or another secret."""
 
     role: str
     secret: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyUser:
+    """Somebody who may join over TCP with a key of his own: Ed25519, in hex."""
+
+    role: str
+    authorized_keys: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """Files of the public listener, absolute; ``client_ca``: whose clients alone are let in."""
+
+    certificate: Path
+    key: Path
+    client_ca: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class RouterLimits:
+    """``[router.limits]``: what one client may cost the built-in Router."""
+
+    message_bytes: int = 16 * 2**20
+    sessions: int = 10_000
+    pending_calls: int = 1_000
+    registrations: int = 10_000
+    join_timeout_s: float = 5.0
+    ping_interval_s: float = 10.0
+    ping_timeout_s: float = 5.0
+    queue_bytes: int = 8 * 2**20
+    closes_slow: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +104,9 @@ class RouterSection:
     """``[router]`` with ``[router.auth]`` and ``[[router.roles.NAME]]``.
 
     Attributes:
-        type: ``crossbar`` or ``external``.
+        type: ``builtin``, ``crossbar`` or ``external``.
         port: 0 for a free one.
-        tls: always None: not supported yet.
+        tls: builtin: of the public listener; None: it is plain.
         config: crossbar: the user's own node config, absolute.
         command: crossbar: another executable.
         url: external: the Router that already runs; empty otherwise.
@@ -82,6 +114,9 @@ class RouterSection:
         anonymous: the role of who joins over TCP without a ticket, or ``off``.
         tickets: by authid.
         roles: the permissions of each role.
+        wampcra, scram, cryptosign: builtin: who else may join, by authid.
+        authorizer: builtin: the procedure that decides where no permission matches; None: nobody.
+        limits: builtin.
     """
 
     type: str
@@ -89,7 +124,7 @@ class RouterSection:
     port: int
     path: str
     insecure: bool
-    tls: None
+    tls: Tls | None
     config: Path | None
     command: tuple[str, ...] | None
     url: str
@@ -99,6 +134,11 @@ class RouterSection:
     anonymous: str
     tickets: dict[str, TicketUser]
     roles: dict[str, tuple[Permission, ...]]
+    wampcra: dict[str, TicketUser] = field(default_factory=dict)
+    scram: dict[str, TicketUser] = field(default_factory=dict)
+    cryptosign: dict[str, KeyUser] = field(default_factory=dict)
+    authorizer: str | None = None
+    limits: RouterLimits = RouterLimits()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,13 @@ from typing import Any
 
 from orchestrator.core.spec import Backoff, Condition, HeartbeatPolicy
 from orchestrator.manifest.faults import Path
-from orchestrator.manifest.model import Join, Permission, TicketUser
+from orchestrator.manifest.model import (
+    Join,
+    KeyUser,
+    Permission,
+    RouterLimits,
+    TicketUser,
+)
 from orchestrator.manifest.nodes import BROKEN, Node, Reading
 from orchestrator.manifest.readers import (
     Key,
@@ -89,24 +95,49 @@ def _with(keys: Keys, make: Any, *required: str) -> Any:
 
 _role = matching(r"[A-Za-z_][\w.-]*", "the name of a role")
 
+_users = table_of(
+    _with(
+        {"role": Key(_role), "secret": Key(text, is_secret=True)},
+        _ticket_user,
+        "role",
+        "secret",
+    ),
+    "a table such as { alice = { role = …, secret = … } }",
+)
+
+
+def _key_user(values: dict[str, Any]) -> KeyUser | None:
+    return None if values["role"] is None else KeyUser(**values)
+
+
 AUTH: Keys = {
     "anonymous": Key(_role, "anonymous"),
-    "ticket": Key(
+    "ticket": Key(_users, {}),
+    "wampcra": Key(_users, {}),
+    "scram": Key(_users, {}),
+    "cryptosign": Key(
         table_of(
             _with(
-                {"role": Key(_role), "secret": Key(text, is_secret=True)},
-                _ticket_user,
+                {
+                    "role": Key(_role),
+                    "authorized_keys": Key(
+                        many(
+                            matching(r"[0-9a-fA-F]{64}", "a public key, 64 hex digits"),
+                            "a list of public keys, each of 64 hex digits",
+                            least=1,
+                        ),
+                        (),
+                    ),
+                },
+                _key_user,
                 "role",
-                "secret",
+                "authorized_keys",
             ),
-            "a table such as { alice = { role = …, secret = … } }",
+            'a table such as { alice = { role = …, authorized_keys = ["…"] } }',
         ),
         {},
     ),
-    "wampcra": Key(free_table, {}, True, True),
-    "scram": Key(free_table, {}, True, True),
-    "cryptosign": Key(free_table, {}, True),
-    "authorizer": Key(_uri, None, True),
+    "authorizer": Key(_uri, None),
 }
 
 
@@ -140,20 +171,40 @@ ROLES = table_of(
     )
 )
 
+_DEFAULT = RouterLimits()
+
 LIMITS: Keys = {
-    "message_size": Key(size, 16 * 1024**2, True),
-    "sessions": Key(integer(1), 10000, True),
-    "pending_calls": Key(integer(1), 1000, True),
-    "registrations": Key(integer(1), 10000, True),
-    "join_timeout": Key(duration(zero=False), 5.0, True),
+    "message_size": Key(size, _DEFAULT.message_bytes),
+    "sessions": Key(integer(1), _DEFAULT.sessions),
+    "pending_calls": Key(integer(1), _DEFAULT.pending_calls),
+    "registrations": Key(integer(1), _DEFAULT.registrations),
+    "join_timeout": Key(duration(zero=False), _DEFAULT.join_timeout_s),
     "ping": Key(
-        table({"interval": Key(duration(), 10.0), "timeout": Key(duration(zero=False), 5.0)}),
-        {"interval": 10.0, "timeout": 5.0},
-        True,
+        table(
+            {
+                "interval": Key(duration(zero=False), _DEFAULT.ping_interval_s),
+                "timeout": Key(duration(zero=False), _DEFAULT.ping_timeout_s),
+            }
+        ),
+        {"interval": _DEFAULT.ping_interval_s, "timeout": _DEFAULT.ping_timeout_s},
     ),
-    "queue": Key(size, 8 * 1024**2, True),
-    "slow_consumer": Key(choice("drop", "close"), "drop", True),
+    "queue": Key(size, _DEFAULT.queue_bytes),
+    "slow_consumer": Key(choice("drop", "close"), "drop"),
 }
+
+
+def _limits(values: dict[str, Any]) -> RouterLimits:
+    return RouterLimits(
+        message_bytes=values["message_size"],
+        sessions=values["sessions"],
+        pending_calls=values["pending_calls"],
+        registrations=values["registrations"],
+        join_timeout_s=values["join_timeout"],
+        ping_interval_s=values["ping"]["interval"],
+        ping_timeout_s=values["ping"]["timeout"],
+        queue_bytes=values["queue"],
+        closes_slow=values["slow_consumer"] == "close",
+    )
 
 
 def _join(values: dict[str, Any]) -> Join | None:
@@ -163,12 +214,19 @@ def _join(values: dict[str, Any]) -> Join | None:
 
 
 ROUTER: Keys = {
-    "type": Key(choice("builtin", "crossbar", "external"), "crossbar"),
+    "type": Key(choice("builtin", "crossbar", "external"), "builtin"),
     "host": Key(matching(r"[^\s/]+", "a host name or address"), "127.0.0.1"),
     "port": Key(integer(0, 65535), 8080),
     "path": Key(matching(r"/[^\s?#]*", 'a path such as "/ws"'), "/ws"),
     "insecure": Key(boolean, False),
-    "tls": Key(free_table, None, True),
+    "tls": Key(
+        _with(
+            {"certificate": Key(text), "key": Key(text), "client_ca": Key(text)},
+            dict,
+            "certificate",
+            "key",
+        )
+    ),
     "config": Key(text),
     "command": Key(many(text, "a list of strings", least=1)),
     "url": Key(
@@ -185,7 +243,7 @@ ROUTER: Keys = {
     "stop_grace": Key(duration(), 25.0),
     "auth": Key(table(AUTH), {name: key.default for name, key in AUTH.items()}),
     "roles": Key(ROLES, {}),
-    "limits": Key(table(LIMITS)),
+    "limits": Key(table(LIMITS, _limits), _DEFAULT),
 }
 
 

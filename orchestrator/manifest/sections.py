@@ -14,6 +14,7 @@ from orchestrator.manifest.model import (
     PeerSection,
     RouterSection,
     StackSection,
+    Tls,
 )
 from orchestrator.manifest.nodes import BROKEN, Node, Reading
 from orchestrator.manifest.readers import read_table
@@ -28,7 +29,11 @@ _ONLY_FOR = {
     "path": ("builtin", "crossbar"),
     "auth": ("builtin", "crossbar"),
     "roles": ("builtin", "crossbar"),
+    "limits": ("builtin",),
+    "tls": ("builtin",),
 }
+#: Keys of ``[router.auth]`` that the built-in Router alone offers.
+_BUILTIN_AUTH = ("wampcra", "scram", "cryptosign", "authorizer")
 
 
 def stack_section(node: Node, folder: Path, reading: Reading) -> StackSection:
@@ -64,7 +69,7 @@ def router_section(node: Node, folder: Path, reading: Reading) -> RouterSection:
         port=values["port"],
         path=values["path"],
         insecure=values["insecure"],
-        tls=None,
+        tls=_tls(values["tls"], folder, given, reading),
         config=_inside(folder, values["config"]) if values["config"] else None,
         command=_executable(values["command"], folder),
         url=values["url"],
@@ -74,9 +79,27 @@ def router_section(node: Node, folder: Path, reading: Reading) -> RouterSection:
         anonymous=auth["anonymous"],
         tickets=auth["ticket"],
         roles=roles,
+        wampcra=auth["wampcra"],
+        scram=auth["scram"],
+        cryptosign=auth["cryptosign"],
+        authorizer=auth["authorizer"],
+        limits=values["limits"],
     )
     _check_router(section, node, given, reading)
     return section
+
+
+def _tls(
+    values: dict[str, Any] | None, folder: Path, given: dict[str, Node], reading: Reading
+) -> Tls | None:
+    if values is None or values["certificate"] is None or values["key"] is None:
+        return None
+    files = {name: _inside(folder, path) for name, path in values.items() if path is not None}
+    for name, path in files.items():
+        if not path.is_file():
+            place = given["tls"].value[name].path
+            reading.fault(place, f"expected a file, got {path}, which is none")
+    return Tls(files["certificate"], files["key"], files.get("client_ca"))
 
 
 def _executable(command: tuple[str, ...] | None, folder: Path) -> tuple[str, ...] | None:
@@ -121,11 +144,13 @@ def _check_router(
             )
     elif "join" in given:
         reading.fault(given["join"].path, 'expected only with config, or with type = "external"')
-    if not section.insecure and not is_loopback(section.host):
+    is_guarded = section.tls is not None and section.anonymous == "off"
+    if not section.insecure and not is_guarded and not is_loopback(section.host):
         reading.fault(
             given["host"].path,
             f"expected a loopback address such as 127.0.0.1, got {shown(section.host)}: everybody "
-            "there may join, unencrypted; say insecure = true if that is what you want",
+            'there may join, unencrypted; give tls and [router.auth] anonymous = "off", '
+            "or say insecure = true if that is what you want",
         )
     _check_roles(section, given, reading)
 
@@ -140,22 +165,37 @@ def _check_roles(section: RouterSection, given: dict[str, Node], reading: Readin
             f'expected "off" or a role with permissions, got {shown(section.anonymous)}; '
             f"head them [[router.roles.{section.anonymous}]]",
         )
-    for authid, user in section.tickets.items():
+    if section.type == "crossbar":
+        for name in _BUILTIN_AUTH:
+            if name in own:
+                reading.fault(own[name].path, 'expected only with type = "builtin"')
+    users = [
+        (method, authid, user)
+        for method in ("ticket", "wampcra", "scram", "cryptosign")
+        for authid, user in _users_of(section, method).items()
+    ]
+    for method, authid, user in users:
         if user is not None and user.role not in known:
             reading.fault(
-                (*own["ticket"].path, authid, "role"),
+                (*own[method].path, authid, "role"),
                 f"expected a role with permissions, got {shown(user.role)}; "
                 f"head them [[router.roles.{user.role}]]",
             )
         if authid in ("orchestrator", "peer", "operator"):
             reading.fault(
-                (*own["ticket"].path, authid), "expected another name: the stack itself joins as it"
+                (*own[method].path, authid), "expected another name: the stack itself joins as it"
             )
     for role in section.roles:
         if role in ("orchestrator", "peer", "operator"):
             reading.fault(
                 ("router", "roles", role), "expected another name: it is a role of the stack itself"
             )
+
+
+def _users_of(section: RouterSection, method: str) -> dict[str, Any]:
+    """Give who joins by a method, by authid; None for one that is faulty."""
+    users: dict[str, Any] = section.tickets if method == "ticket" else getattr(section, method)
+    return users
 
 
 def _check_ticket_in_clear(

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.manifest.model import Manifest, Permission, RouterSection
+from orchestrator.manifest.model import Manifest, Permission, RouterSection, TicketUser
+from orchestrator.manifest.sections import is_loopback
 from orchestrator.paths import bindable
 from orchestrator.router.launch import RouterLaunch
 from orchestrator.router.ports import busy_message
@@ -26,7 +27,7 @@ _TERM_WAIT_S = 5.0
 
 def plan_builtin(manifest: Manifest, principals: Principals, port: int) -> RouterLaunch:
     """Plan the built-in Router; its configuration is written to ``<run_dir>/router``."""
-    router = manifest.router
+    router, limits = manifest.router, manifest.router.limits
     folder = manifest.stack.run_dir / "router"
     socket_path = bindable(manifest.stack.run_dir / "router.sock")
     file = folder / "router.json"
@@ -44,14 +45,34 @@ def plan_builtin(manifest: Manifest, principals: Principals, port: int) -> Route
                 "anonymous": None if router.anonymous == "off" else router.anonymous,
                 "ticket": {
                     **_own_tickets(principals),
-                    **{
-                        authid: {"role": user.role, "secret": user.secret}
-                        for authid, user in router.tickets.items()
-                    },
+                    **_secrets(router.tickets),
                 },
+                "wampcra": _secrets(router.wampcra),
+                "scram": _secrets(router.scram),
+                "cryptosign": {
+                    authid: {"role": user.role, "authorized_keys": list(user.authorized_keys)}
+                    for authid, user in router.cryptosign.items()
+                },
+                "tls": _tls(router),
+                "is_private": router.insecure or router.tls is not None or is_loopback(router.host),
             },
         ],
-        "limits": {"drain_s": router.stop_grace_s},
+        "authorizer": router.authorizer,
+        "limits": {
+            "message_bytes": limits.message_bytes,
+            "sessions": limits.sessions,
+            "join_timeout_s": limits.join_timeout_s,
+            "ping_interval_s": limits.ping_interval_s,
+            "ping_timeout_s": limits.ping_timeout_s,
+            "queue_bytes": limits.queue_bytes,
+            "closes_slow": limits.closes_slow,
+            "drain_s": router.stop_grace_s,
+        },
+        "realm_limits": {
+            "pending_calls": limits.pending_calls,
+            "registrations": limits.registrations,
+            "subscriptions": limits.registrations,
+        },
         "log_level": "DEBUG" if manifest.stack.debug else "WARNING",
     }
     return RouterLaunch(
@@ -61,7 +82,7 @@ def plan_builtin(manifest: Manifest, principals: Principals, port: int) -> Route
         env={},
         cwd=folder,
         files={file: json.dumps(settings)},
-        public_url=f"ws://{host}:{port}{path}",
+        public_url=f"{'wss' if router.tls else 'ws'}://{host}:{port}{path}",
         stack_url=f"unix://{socket_path}",
         realm=manifest.stack.realm,
         host=router.host,
@@ -84,6 +105,19 @@ def _own_tickets(principals: Principals) -> dict[str, dict[str, str]]:
         assert credential.ticket is not None
         found[credential.authid] = {"role": role, "secret": credential.ticket}
     return found
+
+
+def _secrets(users: dict[str, TicketUser]) -> dict[str, dict[str, str]]:
+    return {authid: {"role": user.role, "secret": user.secret} for authid, user in users.items()}
+
+
+def _tls(router: RouterSection) -> dict[str, str] | None:
+    if router.tls is None:
+        return None
+    files = {"certificate": router.tls.certificate, "key": router.tls.key}
+    if router.tls.client_ca is not None:
+        files["client_ca"] = router.tls.client_ca
+    return {name: str(path) for name, path in files.items()}
 
 
 def _roles(router: RouterSection) -> dict[str, list[dict[str, Any]]]:

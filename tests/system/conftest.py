@@ -237,6 +237,8 @@ def make_stack(crossbar: RealCrossbar, crossbar_executable: Path) -> Iterator[St
             how = f'type = "external"\nurl = "{crossbar.unix_url}"'
             if router == "crossbar":
                 how = f'type = "crossbar"\nport = 0\ncommand = ["{crossbar_executable}"]'
+            elif router == "builtin":
+                how = "port = 0"
             elif router != "external":
                 how = router
             head = f'[stack]\nname = "{name}"\n{textwrap.dedent(stack)}\n[router]\n{how}\n'

@@ -174,10 +174,10 @@ def test_a_stopped_supervisor_condemns_nobody_afterwards(make_stack: StackMaker)
         assert [stack.pid("echo:0"), stack.pid("echo:1")] == before
 
 
-@pytest.fixture
-def own_router(make_stack: StackMaker) -> RunningStack:
-    """A stack with a Crossbar of its own."""
-    return make_stack(STEADY + "replicas = 2\n", router="crossbar").up()
+@pytest.fixture(params=["builtin", "crossbar"])
+def own_router(make_stack: StackMaker, request: pytest.FixtureRequest) -> RunningStack:
+    """A stack with a Router of its own."""
+    return make_stack(STEADY + "replicas = 2\n", router=request.param).up()
 
 
 def test_a_killed_router_is_restarted_and_no_peer_is(own_router: RunningStack) -> None:

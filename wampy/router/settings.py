@@ -2,7 +2,8 @@
 
 One object: ``realm``; ``listeners``, each with ``unix`` (a path) or ``host``, ``port``, ``path``,
 ``tls``, and who joins (``anonymous``: a role or null; ``ticket``, ``wampcra``, ``scram``,
-``cryptosign``: principals by authid); ``roles``, each a list of permissions; ``limits``.
+``cryptosign``: principals by authid); ``roles``, each a list of permissions; ``authorizer``, the
+procedure that decides where none matches; ``limits`` and ``realm_limits``.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ def config_of(settings: Mapping[str, Any]) -> RouterConfig:
             tuple(
                 Permission(one["uri"], one["match"], frozenset(one["allow"])) for one in permissions
             ),
+            authorizer=settings.get("authorizer"),
         )
         for name, permissions in settings["roles"].items()
     }

@@ -15,7 +15,7 @@ def test_the_order_of_start_is_drawn_in_waves(tmp_path):
     waves = start_waves(manifest)
     assert waves == [["cache"], ["load"], ["web", "late"]]
     assert draw(manifest, waves).split("\n") == [
-        "1. router (crossbar)",
+        "1. router (builtin)",
         "2. cache",
         "3. load (job)  after cache ready",
         "4. web x 2  after cache ready, load ready",

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from orchestrator.core.spec import Backoff, Condition, HeartbeatPolicy, Kind, PeerSpec
 from orchestrator.errors import ManifestError
 from orchestrator.manifest import find_manifest, load_manifest
+from orchestrator.manifest.model import RouterLimits, Tls
 from tests.unit.orchestrator.manifest.support import PEER, faults, load, written
 
 
@@ -27,7 +28,7 @@ def test_the_defaults_are_those_of_the_contract(tmp_path):
     assert (manifest.logs.keep, manifest.logs.format) == (5, "text")
     router = manifest.router
     assert (router.type, router.host, router.port, router.path) == (
-        "crossbar",
+        "builtin",
         "127.0.0.1",
         8080,
         "/ws",
@@ -45,6 +46,8 @@ def test_the_defaults_are_those_of_the_contract(tmp_path):
 
 def test_every_key_is_read(tmp_path):
     (tmp_path / "sub").mkdir()
+    for name in ("cert.pem", "key.pem"):
+        (tmp_path / name).write_text("")
     manifest = load(
         tmp_path,
         """
@@ -65,18 +68,29 @@ host = "0.0.0.0"
 port = 0
 path = "/wamp"
 insecure = true
-command = ["venv/bin/crossbar", "-x"]
+tls = { certificate = "cert.pem", key = "key.pem" }
 start_timeout = "1m"
 stop_grace = 0
 [router.auth]
 anonymous = "off"
 ticket = { alice = { role = "front", secret = "s3cret" } }
+wampcra = { bob = { role = "front", secret = "b" } }
+scram = { carol = { role = "front", secret = "c" } }
+cryptosign = { dave = { role = "front", authorized_keys = ["PUBLIC"] } }
+authorizer = "com.shop.authorize"
 [[router.roles.front]]
 uri = "com.shop."
 match = "prefix"
 allow = ["call", "subscribe"]
 [router.limits]
-sessions = 10000
+message_size = "1MiB"
+sessions = 5
+pending_calls = 6
+registrations = 7
+join_timeout = "1s"
+ping = { interval = "2s", timeout = "3s" }
+queue = "2MiB"
+slow_consumer = "close"
 [peers.db]
 app = "a.b:C.D"
 kind = "job"
@@ -101,7 +115,7 @@ heartbeat = { interval = "1s", timeout = 0.5, failures = 1 }
 max_call_age = "1h"
 max_memory = "off"
 umask = 0o027
-""",
+""".replace("PUBLIC", "0f" * 32),
     )
     assert manifest.stack.name == "shop_1"
     assert manifest.stack.run_dir == Path("/run/shop")
@@ -109,7 +123,22 @@ umask = 0o027
     assert manifest.stack.on_fatal == "stop"
     assert manifest.stack.debug
     assert manifest.logs.format == "json"
-    assert manifest.router.command == (str(tmp_path / "venv/bin/crossbar"), "-x")
+    assert manifest.router.tls == Tls(tmp_path / "cert.pem", tmp_path / "key.pem", None)
+    assert manifest.router.wampcra["bob"].secret == "b"
+    assert manifest.router.scram["carol"].role == "front"
+    assert manifest.router.cryptosign["dave"].authorized_keys == ("0f" * 32,)
+    assert manifest.router.authorizer == "com.shop.authorize"
+    assert manifest.router.limits == RouterLimits(
+        message_bytes=2**20,
+        sessions=5,
+        pending_calls=6,
+        registrations=7,
+        join_timeout_s=1.0,
+        ping_interval_s=2.0,
+        ping_timeout_s=3.0,
+        queue_bytes=2**21,
+        closes_slow=True,
+    )
     assert manifest.router.tickets["alice"].role == "front"
     assert manifest.router.tickets["alice"].secret == "s3cret"
     assert manifest.router.roles["front"][0].allow == {"call", "subscribe"}
@@ -239,8 +268,19 @@ def test_variables_come_from_the_environment_then_from_env_files(tmp_path):
         ("[router]\npath = 'ws'", '[router] path: expected a path such as "/ws", got "ws"'),
         ("[router]\nhost = '0.0.0.0'", "[router] host: expected a loopback address such as 127.0"),
         ("[router]\nhost = 'a.example'", "[router] host: expected a loopback address"),
-        ("[router]\ntls = { key = 'k' }", "[router] tls: not supported yet; leave it out"),
-        ("[router]\nconfig = 'no.json'", "[router] config: expected a file, got"),
+        ("[router]\ntls = { key = 'k' }", "[router] tls: expected a key certificate, which is"),
+        (
+            "[router]\ntls = { key = 'k', certificate = 'c' }",
+            "[router] tls.certificate: expected a file, got",
+        ),
+        (
+            "[router]\ntype = 'crossbar'\ntls = { key = 'k', certificate = 'c' }",
+            '[router] tls: expected only with type = "builtin", got "crossbar"',
+        ),
+        (
+            "[router]\ntype = 'crossbar'\nconfig = 'no.json'",
+            "[router] config: expected a file, got",
+        ),
         ("[router]\ncommand = []", "[router] command: expected a list of strings, got a list"),
         ("[router]\ncommand = [3]", "[router] command[0]: expected a string, got 3"),
         ("[router]\nurl = 'ws://a'", '[router] url: expected only with type = "external"'),
@@ -256,12 +296,27 @@ def test_variables_come_from_the_environment_then_from_env_files(tmp_path):
         ),
         (
             "[router]\ntype = 'external'\nurl = 'wss://a.example/ws'\nport = 1",
-            '[router] port: expected only with type = "crossbar", got "external"',
+            '[router] port: expected only with type = "builtin", got "external"',
         ),
         ("[router]\njoin = { authid = 'a' }", "[router] join: expected a key ticket"),
         ("[router]\nstart_timeout = 0", "[router] start_timeout: expected a duration"),
-        ("[router.auth]\nwampcra = { a = {} }", "[router.auth] wampcra: not supported yet"),
-        ("[router.auth]\nauthorizer = 'a.b'", "[router.auth] authorizer: not supported yet"),
+        (
+            "[router.auth]\nwampcra = { a = {} }",
+            "[router.auth] wampcra.a: expected a key role, which is missing",
+        ),
+        (
+            "[router.auth]\nscram = { a = { role = 'x', secret = 's' } }",
+            "[router.auth] scram.a.role: expected a role with permissions",
+        ),
+        (
+            "[router.auth]\ncryptosign = { a = { role = 'anonymous', authorized_keys = ['0f'] } }",
+            "[router.auth] cryptosign.a.authorized_keys[0]: expected a public key",
+        ),
+        ("[router.auth]\nauthorizer = 'a b'", "[router.auth] authorizer: expected"),
+        (
+            "[router]\ntype = 'crossbar'\n[router.auth]\nauthorizer = 'a.b'",
+            '[router.auth] authorizer: expected only with type = "builtin"',
+        ),
         ("[router.auth]\nanonymous = 'guest'", '[router.auth] anonymous: expected "off" or a role'),
         (
             "[router.auth]\nticket = { bob = { role = 'x', secret = 's' } }",
@@ -289,10 +344,15 @@ def test_variables_come_from_the_environment_then_from_env_files(tmp_path):
         ),
         ("[[router.roles.f]]\nuri = 'a'", "[[router.roles.f]]: expected a key allow"),
         ("[router.roles]\nf = 1", "[router.roles.f]: expected permissions, each headed"),
-        ("[router.limits]\nsessions = 5", "[router.limits] sessions: not supported yet (5)"),
+        ("[router.limits]\nsessions = 0", "[router.limits] sessions: expected an integer"),
+        ("[router.limits]\nqueue = 'x'", "[router.limits] queue: expected a size"),
         (
-            "[router.limits]\nping = { interval = '1s' }",
-            "[router.limits] ping: not supported yet",
+            "[router.limits]\nping = { interval = 0 }",
+            "[router.limits] ping.interval: expected a duration",
+        ),
+        (
+            "[router]\ntype = 'crossbar'\n[router.limits]\nsessions = 5",
+            '[router.limits]: expected only with type = "builtin", got "crossbar"',
         ),
         # [defaults]
         ("[defaults]\napp = 'm:A'", "[defaults] app: not a default: it belongs to each"),
@@ -433,12 +493,15 @@ def test_an_external_router(tmp_path):
 
 def test_an_own_node_config(tmp_path):
     (tmp_path / "node.json").write_text("{}")
-    own = "[router]\nconfig = 'node.json'\njoin = { authid = 'me', ticket = 't' }\n"
+    own = (
+        "[router]\ntype = 'crossbar'\nconfig = 'node.json'\n"
+        "join = { authid = 'me', ticket = 't' }\n"
+    )
     manifest = load(tmp_path, PEER + own)
     assert manifest.router.config == tmp_path / "node.json"
     found = faults(tmp_path, PEER + own + "[router.auth]\nanonymous = 'off'\n")
     assert found == [
-        "wampy.toml:6: [router.auth]: expected no such table with config: your own node decides"
+        "wampy.toml:7: [router.auth]: expected no such table with config: your own node decides"
     ]
 
 

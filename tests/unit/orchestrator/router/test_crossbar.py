@@ -99,10 +99,5 @@ def test_a_realm_that_crossbar_refuses(make_manifest: MakeManifest, realm: str) 
         plan_router(make_manifest(realm=realm), new_principals(), 4711)
 
 
-def test_an_unknown_type_is_refused(make_manifest: MakeManifest) -> None:
-    with pytest.raises(RouterUnavailable, match="'builtin' is not known"):
-        plan_router(make_manifest(type="builtin"), new_principals(), 4711)
-
-
 def test_port_0_is_chosen(make_manifest: MakeManifest) -> None:
     assert port_of(make_manifest(port=0)) > 0
