@@ -1,4 +1,4 @@
-"""Fixtures of every tier: factories that clean up, and one real Crossbar for a whole run."""
+"""Fixtures of every tier: factories that clean up, and real Routers for a whole run."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -38,8 +39,8 @@ TICKETS = {"joe": "joe's ticket"}
 
 
 @dataclass(frozen=True)
-class RealCrossbar:
-    """A Crossbar that runs for the whole test run; tests use URIs of their own.
+class RealRouter:
+    """A Router that runs for the whole test run; tests use URIs of their own.
 
     Attributes:
         url: WebSocket; everybody may do everything there, as ``anonymous``.
@@ -57,6 +58,12 @@ class RealCrossbar:
     host: str
     port: int
     pid: int
+
+
+@dataclass(frozen=True)
+class RealCrossbar(RealRouter):
+    """A Crossbar; ``folder`` is that of its node."""
+
     folder: Path
     executable: Path
 
@@ -186,6 +193,56 @@ def crossbar(crossbar_executable: Path) -> Iterator[RealCrossbar]:
             )
         finally:
             process.stop()
+
+
+@pytest.fixture(scope="session")
+def builtin_router() -> Iterator[RealRouter]:
+    """One built-in Router for the whole run, open as the Crossbar is."""
+    everything = ["call", "register", "publish", "subscribe"]
+    permissions = [{"uri": one, "match": "prefix", "allow": everything} for one in ("", "wamp.")]
+    with short_folder() as folder:
+        port, ticket_port = free_port(), free_port()
+        socket_path = folder / "router.sock"
+        tickets = {name: {"role": name, "secret": secret} for name, secret in TICKETS.items()}
+        host = "127.0.0.1"
+        settings = {
+            "realm": "realm1",
+            "roles": {name: permissions for name in ("anonymous", *TICKETS)},
+            "listeners": [
+                {"host": host, "port": port, "anonymous": "anonymous"},
+                {"host": host, "port": ticket_port, "ticket": tickets},
+                {"unix": str(socket_path), "anonymous": "anonymous"},
+            ],
+            "log_level": "WARNING",
+        }
+        (folder / "router.json").write_text(json.dumps(settings))
+        run = os.getpid()
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+            notify.bind("")
+            notify.settimeout(20 * TIME_SCALE)
+            address = "@" + notify.getsockname()[1:].decode()
+            process = subprocess.Popen(
+                [sys.executable, "-m", "wampy.router", str(folder / "router.json")],
+                env={**os.environ, "NOTIFY_SOCKET": address},
+                start_new_session=True,
+                preexec_fn=lambda: die_with_parent(run, signal.SIGTERM),
+            )
+            try:
+                assert b"READY=1" in notify.recv(4096)
+                yield RealRouter(
+                    url=f"ws://{host}:{port}/ws",
+                    tcp_url=f"tcp://{host}:{port}",
+                    unix_url=f"unix://{socket_path}",
+                    ticket_url=f"ws://{host}:{ticket_port}/ws",
+                    realm="realm1",
+                    host=host,
+                    port=port,
+                    pid=process.pid,
+                )
+                assert process.poll() is None, "the Router did not live to the end"
+            finally:
+                process.kill()
+                process.wait()
 
 
 @pytest.fixture

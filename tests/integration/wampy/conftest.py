@@ -8,29 +8,38 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import RealCrossbar
+from tests.conftest import RealRouter
 from tests.integration.wampy.relay import Relay
 from wampy import Session
 
 _NUMBERS = itertools.count()
 
 
+@pytest.fixture(params=["builtin", "crossbar"], scope="session")
+def router(request: pytest.FixtureRequest) -> RealRouter:
+    """Each Router: a client behaves alike on both."""
+    name = {"builtin": "builtin_router", "crossbar": "crossbar"}[request.param]
+    found: RealRouter = request.getfixturevalue(name)
+    return found
+
+
 @pytest.fixture(params=["ws msgpack", "ws json", "unix msgpack", "tcp json"])
-def way(request: pytest.FixtureRequest, crossbar: RealCrossbar) -> dict[str, Any]:
+def way(request: pytest.FixtureRequest, router: RealRouter) -> dict[str, Any]:
     """Give each way in, as arguments of Session."""
     kind, serializer = request.param.split()
-    urls = {"ws": crossbar.url, "unix": crossbar.unix_url, "tcp": crossbar.tcp_url}
+    urls = {"ws": router.url, "unix": router.unix_url, "tcp": router.tcp_url}
     return {"router": urls[kind], "serializer": serializer}
 
 
 @pytest.fixture
-def join(crossbar: RealCrossbar) -> Iterator[Callable[..., Session]]:
+def join(router: RealRouter) -> Iterator[Callable[..., Session]]:
     """Join with a Session, by default over the unix socket; ended after the test."""
     sessions: list[Session] = []
 
-    def joined(router: Any = None, **options: Any) -> Session:
+    def joined(where: Any = None, **options: Any) -> Session:
         options.setdefault("timeout", 10.0)
-        session = Session(router or crossbar.unix_url, **options)
+        where = where or options.pop("router", router.unix_url)
+        session = Session(where, **options)
         sessions.append(session)
         session.begin()
         return session
@@ -48,12 +57,12 @@ def uri() -> Callable[[str], str]:
 
 
 @pytest.fixture
-def relay(crossbar: RealCrossbar) -> Iterator[Callable[..., Relay]]:
-    """Make relays to the real Crossbar."""
+def relay(router: RealRouter) -> Iterator[Callable[..., Relay]]:
+    """Make relays to the real Router."""
     made: list[Relay] = []
 
     def make(**options: Any) -> Relay:
-        made.append(Relay(crossbar.port, **options))
+        made.append(Relay(router.port, **options))
         return made[-1]
 
     yield make

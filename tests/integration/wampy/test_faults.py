@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import wampy
-from tests.conftest import RealCrossbar, free_port, open_node_config
+from tests.conftest import RealRouter, free_port, open_node_config
 from tests.integration.wampy.relay import Relay
 from tests.support import wait_until
 from wampy import Session
@@ -205,7 +205,7 @@ def children_of(pid: int) -> list[int]:
 
 
 def test_a_registration_that_a_ghost_holds_is_taken_when_it_goes(
-    crossbar: RealCrossbar, join: Join, uri: Uri
+    router: RealRouter, join: Join, uri: Uri
 ) -> None:
     from wampy import Peer, rpc
     from wampy.host import PeerHost
@@ -220,7 +220,7 @@ def test_a_registration_that_a_ghost_holds_is_taken_when_it_goes(
     ghost = join()
     ghost.register(name, lambda: 1)
     threading.Timer(0.1, ghost.end).start()
-    host = PeerHost(Holder(), Session(crossbar.unix_url))
+    host = PeerHost(Holder(), Session(router.unix_url))
     host.start(10.0)
     assert join().call(name) == 2
     assert host.drain(5.0)

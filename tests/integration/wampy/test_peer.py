@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import wampy
-from tests.conftest import RealCrossbar
+from tests.conftest import RealRouter
 from tests.support import wait_until
 from wampy import Peer, Session, every, healthcheck, rpc, subscribe
 from wampy.host import PeerHost
@@ -22,12 +22,12 @@ Host = Callable[..., PeerHost]
 
 
 @pytest.fixture
-def host(crossbar: RealCrossbar) -> Iterator[Host]:
+def host(router: RealRouter) -> Iterator[Host]:
     """Start a Peer's host; drained after the test."""
     hosts: list[PeerHost] = []
 
     def started(peer: Peer, **options: Any) -> PeerHost:
-        made = PeerHost(peer, Session(crossbar.unix_url, timeout=10.0), **options)
+        made = PeerHost(peer, Session(router.unix_url, timeout=10.0), **options)
         hosts.append(made)
         made.start(10.0)
         return made
@@ -465,7 +465,8 @@ def test_what_is_not_registered_makes_it_unready(host: Host, join: Join, uri: Ur
     wait_until(lambda: made.status()["ready"])
     assert caller.call(uri("mine")) == 1
     # The Router takes the procedure away.
-    caller.register(uri("mine"), lambda: 2, options={"force_reregister": True})
+    registration_id = caller.call("wamp.registration.lookup", uri("mine"))
+    caller.call("wamp.registration.remove_callee", registration_id, session.id)
     wait_until(lambda: made.status()["reason"] == f"{uri('mine')} is not registered")
     assert made.status()["ready"] is False
 

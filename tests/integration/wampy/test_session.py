@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import wampy
-from tests.conftest import TICKETS, RealCrossbar, free_port
+from tests.conftest import TICKETS, RealRouter, free_port
 from tests.integration.wampy.relay import CERTIFICATE, Relay
 from tests.support import wait_until
 from wampy import CallResult, Session
@@ -103,7 +103,7 @@ def test_patterns(join: Join, uri: Uri) -> None:
         ("ws://127.0.0.1:{free}/ws", "connection refused"),
         ("tcp://127.0.0.1:{free}", "connection refused"),
         ("unix:///no/such/socket", "no such file or directory"),
-        ("ws://127.0.0.1:{crossbar}/nowhere", "is the path right"),
+        ("ws://127.0.0.1:{router}/nowhere", "is the path right"),
         ("http://127.0.0.1/", "unknown scheme 'http'"),
         ("tcp://127.0.0.1", "the port is missing"),
         ("tcp://127.0.0.1:eight", "this is no URL"),
@@ -111,10 +111,8 @@ def test_patterns(join: Join, uri: Uri) -> None:
         ("ws:///path", "the host is missing"),
     ],
 )
-def test_no_connection_says_which_url_and_why(
-    url: str, reason: str, crossbar: RealCrossbar
-) -> None:
-    url = url.format(free=free_port(), crossbar=crossbar.port)
+def test_no_connection_says_which_url_and_why(url: str, reason: str, router: RealRouter) -> None:
+    url = url.format(free=free_port(), router=router.port)
     with pytest.raises(wampy.ConnectFailed) as raised:
         Session(url)
     assert url in str(raised.value)
@@ -129,7 +127,7 @@ def test_who_says_nothing_is_given_up_in_time(scheme: str) -> None:
             Session(f"{scheme}://127.0.0.1:{port}", timeout=0.1)
 
 
-def test_rawsocket_to_something_else_says_so(crossbar: RealCrossbar) -> None:
+def test_rawsocket_to_something_else_says_so(router: RealRouter) -> None:
     with pytest.raises(wampy.ConnectFailed, match="RawSocket"), HttpServer() as port:
         Session(f"tcp://127.0.0.1:{port}", timeout=5.0)
 
@@ -157,35 +155,35 @@ class HttpServer:
         self._listener.close()
 
 
-def test_a_realm_that_does_not_exist(crossbar: RealCrossbar) -> None:
-    session = Session(crossbar.url, "no.such.realm")
+def test_a_realm_that_does_not_exist(router: RealRouter) -> None:
+    session = Session(router.url, "no.such.realm")
     with pytest.raises(wampy.NoSuchRealm):
         session.begin()
     assert session.id is None
     session.end()
 
 
-def test_a_ticket_opens_and_a_wrong_one_does_not(crossbar: RealCrossbar, join: Join) -> None:
-    assert join(crossbar.ticket_url, authid="joe", ticket=TICKETS["joe"]).is_joined
-    wrong = Session(crossbar.ticket_url, authid="joe", ticket="wrong")
-    assert "wrong" not in repr(wrong)
+def test_a_ticket_opens_and_a_wrong_one_does_not(router: RealRouter, join: Join) -> None:
+    assert join(router.ticket_url, authid="joe", ticket=TICKETS["joe"]).is_joined
+    wrong = Session(router.ticket_url, authid="joe", ticket="mistaken")
+    assert "mistaken" not in repr(wrong)
     with pytest.raises(wampy.NotAuthenticated) as raised:
         wrong.begin()
-    assert "wrong" not in str(raised.value)
+    assert "mistaken" not in str(raised.value)
     wrong.end()
-    anonymous = Session(crossbar.ticket_url)
+    anonymous = Session(router.ticket_url)
     with pytest.raises(wampy.WampyError):
         anonymous.begin()
     anonymous.end()
 
 
 def test_a_ticket_is_not_sent_in_the_clear_beyond_this_machine(
-    crossbar: RealCrossbar, monkeypatch: pytest.MonkeyPatch
+    router: RealRouter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("wampy.transports.stream._is_loopback", lambda sock: False)
     with pytest.raises(wampy.ConnectFailed, match="never sent in the clear"):
-        Session(crossbar.ticket_url, authid="joe", ticket=TICKETS["joe"])
-    session = Session(crossbar.ticket_url)
+        Session(router.ticket_url, authid="joe", ticket=TICKETS["joe"])
+    session = Session(router.ticket_url)
     session.end()
 
 
@@ -435,17 +433,17 @@ def test_the_end(join: Join, uri: Uri) -> None:
     release.set()
 
 
-def test_nothing_is_said_before_the_beginning(crossbar: RealCrossbar, uri: Uri) -> None:
-    session = Session(crossbar.url)
+def test_nothing_is_said_before_the_beginning(router: RealRouter, uri: Uri) -> None:
+    session = Session(router.url)
     assert session.id is None
     with pytest.raises(wampy.SessionClosed, match="begin"):
         session.call(uri("echo"))
     session.end()
 
 
-def test_no_thread_is_left(crossbar: RealCrossbar, uri: Uri) -> None:
+def test_no_thread_is_left(router: RealRouter, uri: Uri) -> None:
     before = set(threading.enumerate())
-    with Session(crossbar.url) as session:
+    with Session(router.url) as session:
         session.register(uri("echo"), lambda: 1)
         assert session.call(uri("echo")) == 1
     wait_until(
