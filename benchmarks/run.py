@@ -14,6 +14,7 @@ NAMES = (
     "memory",
     "kill_to_callable",
     "calls",
+    "routers",
     "ps_time",
     "up_over_crossbar",
     "at_rest",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import threading
 import time
@@ -37,9 +38,9 @@ def in_flight(session: Session, many: int) -> float:
 
 
 def main() -> None:
-    with Session(URL, realm="realm1") as session:
+    with Session(URL, realm="realm1", serializer=os.environ.get("SERIALIZER")) as session:
         if ROLE == "callee":
-            session.register(PROCEDURE, lambda text: text)
+            session.register(PROCEDURE, lambda text: text, options={"invoke": "roundrobin"})
             print("ready", flush=True)
             threading.Event().wait()
         for _ in range(100):

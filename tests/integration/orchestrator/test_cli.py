@@ -144,7 +144,7 @@ def test_check_says_what_is_right(wampy):
     done = wampy("check")
     assert (done.returncode, done.stdout) == (0, "wampy.toml is right: 2 Peers\n")
     done = wampy("check", "--graph")
-    assert done.stdout == "1. router (crossbar)\n2. a\n2. b\n"
+    assert done.stdout == "1. router (builtin)\n2. a\n2. b\n"
     assert '"name": "a"' in wampy("check", "--json").stdout
 
 
