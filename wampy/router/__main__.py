@@ -34,12 +34,15 @@ def serve(config: RouterConfig, ready: Any = None) -> None:
         signal.signal(number, signal.SIG_DFL)
         server.stop()
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, on_signal)
-    _tell_ready()
-    if ready is not None:
-        ready(server)
-    server.run()
+    try:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, on_signal)
+        _tell_ready()
+        if ready is not None:
+            ready(server)
+        server.run()
+    finally:
+        server.close()
 
 
 def _tell_ready() -> None:

@@ -7,6 +7,8 @@ is sent is not read from either, so it cannot make the Router hold more than ``q
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import socket
 import ssl
 from collections.abc import Callable
@@ -18,14 +20,20 @@ from wampy.router.poller import READ, WRITE
 from wampy.router.websocket import Answered, Handshake, MessageTooLong, ServerCodec
 from wampy.router.wire import Wire
 from wampy.serializers import SERIALIZERS
-from wampy.transports.frames import FrameKind, describe_close
+from wampy.transports.frames import FrameKind
 
 if TYPE_CHECKING:
     from wampy.router.server import RouterServer
 
+logger = logging.getLogger("wampy.router")
+
 _RAWSOCKET = 0x7F
 _RECEIVE_BYTES = 262_144
+#: Queued pieces are sent together up to about this.
+_SEND_BYTES = 262_144
 _SERIALIZERS = {one.rawsocket_id: one for one in SERIALIZERS.values()}
+#: A WELCOME is about that long.
+_LEAST_BYTES = 1024
 #: The most that the three octets of a RawSocket length can say.
 _MAX_FRAME_BYTES = 2**24 - 1
 
@@ -38,7 +46,8 @@ class Connection:
         opened_at, heard_at: monotonic seconds.
         pinged_at: when a ping was sent that nothing has followed yet; 0.0: none.
         queued_bytes: what waits to be sent.
-        dropped: events that it was too slow for.
+        dropped: events that it could not be sent.
+        is_closing, closing_at: nothing that comes is taken any more, since when.
     """
 
     def __init__(
@@ -57,9 +66,11 @@ class Connection:
         self.max_send_bytes = _MAX_FRAME_BYTES
         self.is_closing = False
         self.is_closed = False
+        self.closing_at = 0.0
         self._sock = sock
         self._is_shaking = isinstance(sock, ssl.SSLSocket)
-        self._out: list[bytes] = []
+        self._out: list[bytes | memoryview] = []
+        self._has_said_all = False
         self._events = READ
         self._feed: Callable[[bytes], None] = self._sniff
         self._codec: ServerCodec | None = None
@@ -71,12 +82,17 @@ class Connection:
     # ------------------------------------------------------------------ the socket
 
     def _ready(self, events: int) -> None:
-        if self._is_shaking and not self._shake_hands():
-            return
-        if events & WRITE:
-            self.flush()
-        if events & ~WRITE and not self.is_closed:
-            self._read()
+        try:
+            if self._is_shaking and not self._shake_hands():
+                return
+            if events & WRITE:
+                self.flush()
+            if events & ~WRITE and not self.is_closed:
+                self._read()
+        except Exception:
+            # Broad: a bug that one client sets off ends its connection, never the Router.
+            logger.exception("%s: a bug in the Router; its connection ends", self.peer)
+            self.abandon("a bug in the Router")
 
     def _shake_hands(self) -> bool:
         """Go on with the TLS handshake; whether it is done."""
@@ -98,9 +114,8 @@ class Connection:
 
     def _read(self) -> None:
         try:
+            # What TLS has not decrypted yet is still the kernel's, which says so again.
             data = self._sock.recv(_RECEIVE_BYTES)
-            while isinstance(self._sock, ssl.SSLSocket) and self._sock.pending():
-                data += self._sock.recv(_RECEIVE_BYTES)
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             return
         except (OSError, ValueError) as error:
@@ -129,48 +144,77 @@ class Connection:
         """Send what is queued, as far as the socket takes it."""
         if self.is_closed or self._is_shaking:
             return
-        while self._out:
-            data = self._out[0] if len(self._out) == 1 else b"".join(self._out)
+        out = self._out
+        was_waiting = self._events != READ
+        while out:
+            count = len(out) if self.queued_bytes <= _SEND_BYTES else self._count_some()
+            data = out[0] if count == 1 else b"".join(out[:count])
             try:
                 sent = self._sock.send(data)
             except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
-                self._out = [data]
                 break
             except (OSError, ValueError) as error:
                 self.abandon(str(error))
                 return
             self.queued_bytes -= sent
-            self._out = [data[sent:]] if sent < len(data) else []
-            if isinstance(self._sock, ssl.SSLSocket):
-                continue
-            break
-        if not self._out:
+            if was_waiting:
+                # Taking what was queued is a sign of life too: its pong may be far behind.
+                self.heard_at = self.server.now
+                self.pinged_at = 0.0
+            if sent == len(data):
+                del out[:count]
+            else:
+                out[:count] = (memoryview(data)[sent:],)
+        if not out:
             self._watch(READ)
             if self.is_closing:
-                self.abandon("closed")
+                self._say_all()
         elif self.queued_bytes > self.server.limits.queue_bytes and not self.is_closing:
             self._watch(WRITE)  # not read from until it reads
         else:
             self._watch(READ | WRITE)
+
+    def _count_some(self) -> int:
+        """How many of the queued pieces are sent at once: one at least."""
+        size = 0
+        for index, piece in enumerate(self._out):
+            size += len(piece)
+            if size >= _SEND_BYTES:
+                return index + 1
+        return len(self._out)
+
+    def _say_all(self) -> None:
+        """Say that nothing more comes, and wait for the same: who is still at sending reads on."""
+        if self._has_said_all:
+            return
+        self._has_said_all = True
+        try:
+            if isinstance(self._sock, ssl.SSLSocket):
+                with contextlib.suppress(ssl.SSLError):
+                    self._sock.unwrap()
+            self._sock.shutdown(socket.SHUT_WR)
+        except (OSError, ValueError) as error:
+            self.abandon(str(error))
 
     def _watch(self, events: int) -> None:
         if events != self._events and not self.is_closed:
             self._events = events
             self.server.poller.watch(self._sock.fileno(), events, self._ready)
 
-    def finish(self) -> None:
-        """Close once what is queued has gone out."""
+    def finish(self, why: str) -> None:
+        """Close once what is queued has gone out; its Session is over now. Idempotent."""
         if not self.is_closing:
             self.is_closing = True
             self.closing_at = self.server.now
             self.server.unflushed.append(self)
+            self.server.parted(self, why)
 
     def abandon(self, why: str) -> None:
         """Close at once. Idempotent."""
         if self.is_closed:
             return
         self.is_closed = self.is_closing = True
-        self._out = []
+        self._out.clear()
         self.queued_bytes = 0
         self.server.poller.forget(self._sock.fileno())
         self._sock.close()
@@ -196,7 +240,11 @@ class Connection:
         serializer = _SERIALIZERS.get(wanted.serializer_id)
         if serializer is None:
             self.send(rawsocket.refuse_handshake(1))
-            self.finish()
+            self.finish("a serializer that is not known here")
+            return
+        if wanted.max_bytes < _LEAST_BYTES:
+            self.send(rawsocket.refuse_handshake(2))
+            self.finish("it takes no message as long as a WELCOME")
             return
         limit = self.server.limits.message_bytes
         exponent = max(0, min(15, limit.bit_length() - 10))
@@ -227,7 +275,7 @@ class Connection:
         self.send(outcome.reply)
         self._handshake = None
         if isinstance(outcome, Answered):
-            self.finish()
+            self.finish("no WebSocket")
             return
         self.wire = self.server.wires[outcome.serializer.name]
         self.max_send_bytes = 1 << 62
@@ -251,8 +299,8 @@ class Connection:
                 self.send(self._codec.pong(payload))
             elif kind is FrameKind.CLOSE:
                 self.send(self._codec.closing())
-                self.server.log_close(self, describe_close(payload))
-                self.finish()
+                code, reason = int.from_bytes(payload[:2], "big"), payload[2:]
+                self.finish(f"closed by it: {code} {reason.decode('utf-8', 'replace')}".rstrip())
                 return
 
     # ------------------------------------------------------------------ what it is sent
@@ -275,9 +323,9 @@ class Connection:
         self.send(self._codec.ping())
         return True
 
-    def close_with(self, error: RemoteProtocolError | None, reason: str = "") -> None:
+    def close_with(self, error: RemoteProtocolError | None, reason: str) -> None:
         """Say goodbye on the transport's own level, and close once that has gone out."""
         if self._codec is not None:
             code = 1009 if isinstance(error, MessageTooLong) else 1002 if error else 1000
             self.send(self._codec.closing(code, reason))
-        self.finish()
+        self.finish(reason)

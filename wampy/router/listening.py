@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import socket
 import ssl
+from typing import Any
 
 from wampy.errors import WampyError
 from wampy.router.config import Listener, Tls
@@ -53,6 +55,13 @@ class Listening:
             OSError: it could not be taken.
         """
         sock, address = self.sock.accept()
+        try:
+            return self._prepared(sock, address)
+        except BaseException:
+            sock.close()
+            raise
+
+    def _prepared(self, sock: socket.socket, address: Any) -> tuple[socket.socket, str]:
         sock.setblocking(False)
         if self.listener.unix_path is not None:
             return sock, "unix"
@@ -88,6 +97,9 @@ def listen(listener: Listener) -> Listening:
     if listener.unix_path is not None:
         return Listening(listener, _listen_unix(listener), tls)
     where = f"{listener.host}:{listener.port}"
+    if not 0 <= listener.port <= 65535:
+        # getaddrinfo would take another port instead.
+        raise ListenError(f"cannot listen on {where}: a port is from 0 to 65535")
     try:
         family, *_, address = socket.getaddrinfo(
             listener.host, listener.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -101,8 +113,9 @@ def listen(listener: Listener) -> Listening:
         except BaseException:
             sock.close()
             raise
-    except OSError as error:
-        raise ListenError(f"cannot listen on {where}: {error.strerror or error}") from error
+    except (OSError, OverflowError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ListenError(f"cannot listen on {where}: {reason}") from error
     return Listening(listener, sock, tls)
 
 
@@ -113,11 +126,9 @@ def _listen_unix(listener: Listener) -> socket.socket:
     try:
         if path.is_socket() and not _is_served(str(path)):
             path.unlink()
-        before = os.umask(0o177)
-        try:
-            sock.bind(str(path))
-        finally:
-            os.umask(before)
+        sock.bind(str(path))
+        # Nobody can connect until it listens; a umask would be the whole process's.
+        path.chmod(0o600)
         sock.listen(_BACKLOG)
         sock.setblocking(False)
     except OSError as error:
@@ -130,7 +141,8 @@ def _is_served(path: str) -> bool:
     """Whether somebody takes connections there: a leftover file is nobody's."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.settimeout(1.0)
-        return probe.connect_ex(path) == 0
+        # Anything else may be somebody who is busy.
+        return probe.connect_ex(path) not in (errno.ECONNREFUSED, errno.ENOENT)
 
 
 def _tls_context(files: Tls) -> ssl.SSLContext:

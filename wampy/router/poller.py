@@ -6,6 +6,7 @@ machinery for each event as much again.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import time
@@ -44,22 +45,30 @@ class Poller:
         if self._ready.pop(fd, None) is not None:
             self._epoll.unregister(fd)
 
-    def run_once(self, timeout_s: float | None) -> None:
-        """Wait, at most ``timeout_s``, and serve what is ready."""
-        for fd, events in self._epoll.poll(-1 if timeout_s is None else max(0.0, timeout_s)):
+    def wait(self, timeout_s: float) -> list[tuple[int, int]]:
+        """Wait, at most ``timeout_s``; give the descriptors that are ready, with their events."""
+        return self._epoll.poll(timeout_s)
+
+    def serve(self, ready: list[tuple[int, int]]) -> None:
+        """Call back for what ``wait`` gave."""
+        for fd, events in ready:
             # One before it may have closed the descriptor.
-            ready = self._ready.get(fd)
-            if ready is not None:
-                ready(events)
+            callback = self._ready.get(fd)
+            if callback is not None:
+                callback(events)
 
     def wake(self) -> None:
-        """End the wait, from any thread or a signal handler."""
-        os.eventfd_write(self._wake_fd, 1)
+        """End the wait, from any thread or a signal handler; harmless when it is closed."""
+        with contextlib.suppress(OSError, ValueError):
+            os.eventfd_write(self._wake_fd, 1)
 
     def close(self) -> None:
-        """Free the descriptors of its own."""
-        self._epoll.close()
-        os.close(self._wake_fd)
+        """Free the descriptors of its own. Idempotent."""
+        # First the number, so that a late ``wake`` does not write into a stranger's descriptor.
+        wake_fd, self._wake_fd = self._wake_fd, -1
+        if wake_fd >= 0:
+            self._epoll.close()
+            os.close(wake_fd)
 
     def _woken(self, events: int) -> None:
         os.eventfd_read(self._wake_fd)

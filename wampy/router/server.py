@@ -6,7 +6,7 @@ Rules:
 
 - a client gets ``join_timeout_s`` from the accept to its WELCOME;
 - what a client sent that is no message ends its Session with a reason, never the Router;
-- nobody waits for a slow one: see ``RouterServer.send``.
+- nobody waits for a slow one: see ``wampy.router.delivery``.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from wampy.errors import RemoteProtocolError, SerializationError
+from wampy.errors import RemoteProtocolError
 from wampy.ids import MAX_ID
-from wampy.messages import Abort, Authenticate, Error, Event, Goodbye, Hello, Welcome
+from wampy.messages import Abort, Authenticate, Goodbye, Hello, Welcome
 from wampy.router.authentication import Identity, Pending, Rejected
 from wampy.router.config import RouterConfig
 from wampy.router.connection import Connection
+from wampy.router.delivery import Delivery
 from wampy.router.listening import Listening, listen
 from wampy.router.poller import READ, Poller
 from wampy.router.realm import Realm
@@ -38,6 +39,7 @@ logger = logging.getLogger("wampy.router")
 _SWEEP_S = 0.5
 #: Seconds that a connection gets to take its last bytes.
 _CLOSING_S = 2.0
+_SHUTDOWN = "wamp.close.system_shutdown"
 _ACCEPTED_AT_ONCE = 64
 
 
@@ -71,13 +73,18 @@ class RouterServer:
         self._random = random.Random(secrets.randbits(64))
         self._connections: set[Connection] = set()
         self._sessions: dict[int, Connection] = {}
+        self.delivery = Delivery(self, self._sessions)
         self._is_stopping = False
+        self._is_paused = False
         self._drain_until: float | None = None
-        self._started_at = self.now
-        self._dropped = 0
+        self._parting_at: float | None = None
+        self._started_at = self._swept_at = self.now
+        limits = self.limits
+        shortest_s = min(limits.join_timeout_s, limits.ping_interval_s, limits.ping_timeout_s)
+        self._sweep_s = max(0.01, min(_SWEEP_S, shortest_s / 4))
         self.realm = Realm(
             config.realm,
-            self,
+            self.delivery,
             roles=config.roles,
             limits=config.realm_limits,
             random=self._random,
@@ -89,66 +96,72 @@ class RouterServer:
             for listener in config.listeners:
                 self._listening.append(listen(listener))
         except BaseException:
-            self._close_listeners()
+            self.close()
             raise
-        for listening in self._listening:
-            self.poller.watch(listening.sock.fileno(), READ, self._acceptor(listening))
-
-    @property
-    def urls(self) -> list[str]:
-        """Where clients connect, in the order of the listeners; ports that were 0 are known now."""
-        return [listening.url for listening in self._listening]
+        #: Where clients connect, in the order of the listeners; ports that were 0 are known now.
+        self.urls = [listening.url for listening in self._listening]
+        self._accept_again()
 
     # ------------------------------------------------------------------ life
 
     def run(self) -> None:
-        """Serve until it has been stopped and drained; blocks."""
-        swept_at = self.now
-        while True:
-            timeout_s = _SWEEP_S
-            if not self.unflushed:
-                due_at = self.realm.next_deadline()
-                if due_at is not None:
-                    timeout_s = min(timeout_s, max(0.0, due_at - self.poller.now()))
-            else:
-                timeout_s = 0.0
-            self.poller.run_once(timeout_s)
-            self.now = now = self.poller.now()
-            due_at = self.realm.next_deadline()
-            if due_at is not None and due_at <= now:
-                self.realm.deadline_passed(now)
-            self._flush()
-            if now - swept_at >= _SWEEP_S:
-                swept_at = now
-                self._sweep()
-            if self._is_stopping and self._is_drained():
-                break
-        self._close_listeners()
-        for connection in list(self._connections):
-            connection.abandon("the Router has stopped")
-        self.poller.close()
+        """Serve until it has been stopped and drained; blocks. It is closed then."""
+        try:
+            while self.run_once():
+                pass
+        finally:
+            self.close()
+
+    def run_once(self, timeout_s: float = _SWEEP_S) -> bool:
+        """Wait for something, at most ``timeout_s``, and serve it; False: all is over."""
+        due_at = self.realm.next_deadline()
+        if due_at is not None:
+            timeout_s = min(timeout_s, due_at - self.poller.now())
+        ready = self.poller.wait(max(0.0, min(timeout_s, self._sweep_s)))
+        self.now = now = self.poller.now()
+        if self._is_stopping and self._drain_until is None:
+            self._drain_until = now + self.limits.drain_s
+            self.realm.drain(now)
+            logger.info("draining: %d calls are pending", self.realm.pending_calls)
+        self.poller.serve(ready)
+        due_at = self.realm.next_deadline()
+        if due_at is not None and due_at <= now:
+            self.realm.deadline_passed(now)
+        if now - self._swept_at >= self._sweep_s:
+            self._swept_at = now
+            self._sweep()
+        self._flush()
+        return not (self._is_stopping and self._is_drained())
 
     def stop(self) -> None:
         """Drain and end: no new sessions, no new calls; ``run`` returns soon. Thread-safe."""
         self._is_stopping = True
         self.poller.wake()
 
+    def close(self) -> None:
+        """End at once, whether it ran or not; not while it runs. Idempotent."""
+        self._close_listeners()
+        for connection in list(self._connections):
+            connection.abandon("the Router has stopped")
+        self.poller.close()
+
     def _is_drained(self) -> bool:
         """Go on with the end; whether everything is done."""
         if self._drain_until is None:
-            self._drain_until = self.now + self.limits.drain_s
-            for listening in self._listening:
-                self.poller.forget(listening.sock.fileno())
-            self.realm.drain(self.now)
-            logger.info("draining: %d calls are pending", self.realm.pending_calls)
-        if self.realm.pending_calls and self.now < self._drain_until:
             return False
-        if self._sessions:
-            goodbye = Goodbye(details={}, reason="wamp.close.system_shutdown")
+        if self._parting_at is None:
+            if self.realm.pending_calls and self.now < self._drain_until:
+                return False
+            self._parting_at = self.now
+            self._close_listeners()
+            goodbye = Goodbye(details={}, reason=_SHUTDOWN)
             for connection in list(self._sessions.values()):
-                self._part(connection, goodbye)
-        self._flush()
-        is_over = self.now > self._drain_until + _CLOSING_S
+                self.part(connection, goodbye)
+            for connection in list(self._connections):
+                if not connection.is_closing:
+                    self.refuse(connection, _SHUTDOWN, "the Router is stopping")
+            self._flush()
+        is_over = self.now - self._parting_at > _CLOSING_S
         return is_over or not any(one.queued_bytes for one in self._connections)
 
     def _close_listeners(self) -> None:
@@ -158,7 +171,9 @@ class RouterServer:
         self._listening = []
 
     def _flush(self) -> None:
-        while self.unflushed:
+        while self.unflushed or self.delivery.doomed:
+            for connection in self.delivery.take_doomed():
+                connection.abandon("too slow")
             unflushed, self.unflushed = self.unflushed, []
             for connection in unflushed:
                 connection.flush()
@@ -178,8 +193,15 @@ class RouterServer:
                     connection.abandon(f"no answer to a ping for {limits.ping_timeout_s:g} s")
             elif now - connection.heard_at > limits.ping_interval_s and connection.ping():
                 connection.pinged_at = now
+        if self._is_paused:
+            self._accept_again()
 
     # ------------------------------------------------------------------ connections
+
+    def _accept_again(self) -> None:
+        self._is_paused = False
+        for listening in self._listening:
+            self.poller.watch(listening.sock.fileno(), READ, self._acceptor(listening))
 
     def _acceptor(self, listening: Listening) -> Callable[[int], None]:
         def accept(events: int) -> None:
@@ -188,34 +210,43 @@ class RouterServer:
                     sock, peer = listening.accept()
                 except BlockingIOError:
                     return
-                except (OSError, ssl.SSLError) as error:
-                    # No descriptors left, or gone already: those that wait are tried again.
+                except (ConnectionError, ssl.SSLError):
+                    continue  # it has gone already
+                except OSError as error:
+                    # No descriptors left, mostly. Who waits keeps the listener ready: it is not
+                    # looked at until something has been closed, or the next sweep.
                     logger.warning("cannot accept: %s", error)
-                    time.sleep(0.01)
+                    self._is_paused = True
+                    for one in self._listening:
+                        self.poller.forget(one.sock.fileno())
                     return
                 if len(self._connections) >= self.limits.sessions:
                     logger.warning("refused %s: %d sessions", peer, self.limits.sessions)
                     sock.close()
                     continue
-                self._connections.add(
-                    Connection(self, sock, listening.listener, peer, self.poller.now())
-                )
+                self._connections.add(Connection(self, sock, listening.listener, peer, self.now))
 
         return accept
 
     def closed(self, connection: Connection, why: str) -> None:
-        """Take note that a connection has ended."""
+        """Take note that a connection has ended, and its Session with it."""
         self._connections.discard(connection)
-        session, connection.session = connection.session, None
-        if session is not None:
-            del self._sessions[session.id]
-            self.realm.leave(session, self.now)
-            logger.info("session %d left: %s", session.id, why)
+        self.parted(connection, why)
+        if self._is_paused:
+            self._accept_again()
 
-    def log_close(self, connection: Connection, why: str) -> None:
-        """Take note of what a client says as it closes."""
-        if connection.session is not None:
-            logger.debug("session %d: %s", connection.session.id, why)
+    def parted(self, connection: Connection, why: str) -> None:
+        """Take note that the Session of a connection, if there is one, is over."""
+        session, connection.session = connection.session, None
+        if session is None:
+            return
+        del self._sessions[session.id]
+        logger.info("session %d left: %s", session.id, why)
+        try:
+            self.realm.leave(session, self.now)
+        except Exception:
+            # Broad: a bug in what one session leaves behind does not end the others.
+            logger.exception("session %d: a bug in the Router as it left", session.id)
 
     def violated(self, connection: Connection, error: RemoteProtocolError) -> None:
         """End a connection on which something came that must not."""
@@ -237,31 +268,26 @@ class RouterServer:
         if session is None:
             self._join(connection, message)
         elif message.WAMP_CODE == Goodbye.WAMP_CODE:
-            self._part(connection, Goodbye(details={}, reason="wamp.close.goodbye_and_out"))
+            self.part(connection, Goodbye(details={}, reason="wamp.close.goodbye_and_out"))
         else:
             self.realm.receive(session, message, self.now)
 
-    def _part(self, connection: Connection, last: Goodbye | Abort) -> None:
+    def part(self, connection: Connection, last: Goodbye | Abort) -> None:
         """Send the last message; the session is over with it, whatever the client does."""
         assert connection.wire is not None
         connection.send_message(connection.wire.encode(last))
-        session, connection.session = connection.session, None
-        if session is not None:
-            del self._sessions[session.id]
-            self.realm.leave(session, self.now)
-            logger.info("session %d left: %s", session.id, last.reason)
-        connection.close_with(None)
+        connection.close_with(None, last.reason)
 
     def _join(self, connection: Connection, message: Any) -> None:
         if self._is_stopping:
-            self.refuse(connection, "wamp.close.system_shutdown", "the Router is stopping")
+            self.refuse(connection, _SHUTDOWN, "the Router is stopping")
         elif isinstance(message, Hello) and connection.pending is None:
             self._hello(connection, message)
         elif isinstance(message, Authenticate) and connection.pending is not None:
             (hello, session_id, pending), connection.pending = connection.pending, None
             self._judge(connection, hello, session_id, pending.finish(message))
         elif isinstance(message, Abort):
-            connection.finish()
+            connection.finish(message.reason)
         else:
             name = getattr(message, "name", "?")
             self.violated(connection, RemoteProtocolError(f"{name} before WELCOME"))
@@ -332,64 +358,13 @@ class RouterServer:
         if connection.wire is not None:
             abort = Abort(details={"message": text}, reason=reason)
             connection.send_message(connection.wire.encode(abort))
-        connection.close_with(None)
+        connection.close_with(None, reason)
 
     def _new_id(self) -> int:
         while True:
             session_id = self._random.randint(1, MAX_ID)
             if session_id not in self._sessions:
                 return session_id
-
-    # ------------------------------------------------------------------ messages out
-
-    def send(self, session: RouterSession, message: Any) -> bool:
-        """Queue a message for a session; see ``wampy.router.realm.Outbox``.
-
-        A slow consumer is sent no more EVENTs and INVOCATIONs once ``queue_bytes`` wait for it (or
-        is closed, as ``slow_consumer`` says); other messages until that and one message more.
-        """
-        connection = self._sessions.get(session.id)
-        if connection is None or connection.is_closing:
-            return False
-        assert connection.wire is not None
-        is_extra = message.WAMP_CODE in (36, 68)
-        if connection.queued_bytes > self.limits.queue_bytes:
-            if is_extra and not self.limits.closes_slow:
-                self._drop(connection, message)
-                return False
-            most = self.limits.queue_bytes + self.limits.message_bytes
-            if self.limits.closes_slow or connection.queued_bytes > most:
-                logger.warning("session %d closed: it takes nothing", session.id)
-                connection.abandon("too slow")
-                return False
-        try:
-            encoded = connection.wire.encode(message)
-            if len(encoded) > connection.max_send_bytes:
-                raise _TooLong(f"{len(encoded)} bytes; it takes {connection.max_send_bytes}")
-        except SerializationError as error:
-            if is_extra:
-                logger.warning("session %d cannot be sent: %s", session.id, error)
-                return False
-            encoded = connection.wire.encode(_failed(message, error))
-        connection.send_message(encoded)
-        return True
-
-    def close(self, session: RouterSession, last: Goodbye | Abort) -> None:
-        """Cut a session off, after its last message."""
-        connection = self._sessions.get(session.id)
-        if connection is not None:
-            self._part(connection, last)
-
-    def _drop(self, connection: Connection, message: Any) -> None:
-        if isinstance(message, Event):
-            connection.dropped += 1
-            self._dropped += 1
-            if connection.dropped == 1 or connection.dropped % 10_000 == 0:
-                logger.warning(
-                    "session %d is slow: %d events dropped so far",
-                    connection.session.id,
-                    connection.dropped,
-                )
 
     # ------------------------------------------------------------------ what it tells
 
@@ -399,21 +374,6 @@ class RouterServer:
             "status": "stopping" if self._is_stopping else "ok",
             "realm": self.config.realm,
             "uptime_s": round(self.poller.now() - self._started_at, 3),
-            "dropped_events": self._dropped,
+            "dropped_events": self.delivery.dropped,
             **self.realm.stats(),
         }
-
-
-class _TooLong(SerializationError):
-    """A message is longer than its receiver takes."""
-
-
-def _failed(message: Any, error: SerializationError) -> Error:
-    """Give what a caller gets for an answer that it cannot be sent."""
-    is_long = isinstance(error, _TooLong)
-    return Error(
-        request_type=getattr(message, "request_type", 48),
-        request_id=message.request_id,
-        error="wamp.error.payload_size_exceeded" if is_long else "wamp.error.invalid_payload",
-        args=[str(error)],
-    )

@@ -86,7 +86,14 @@ class ServerCodec(WebSocketCodec):
 
     def closing(self, code: int = 1000, reason: str = "") -> bytes:
         """Give the frame that says that we close, and why."""
-        return self._frame(_FINAL_CLOSE, code.to_bytes(2, "big") + reason.encode()[:123])
+        octets = reason.encode("utf-8", "replace")[:123].decode("utf-8", "ignore").encode()
+        return self._frame(_FINAL_CLOSE, code.to_bytes(2, "big") + octets)
+
+    def _add_fragment(self, payload: bytes) -> None:
+        try:
+            super()._add_fragment(payload)
+        except RemoteProtocolError as error:
+            raise MessageTooLong(str(error)) from error
 
     def _frame(self, first: int, payload: bytes) -> bytes:
         length = len(payload)
@@ -141,6 +148,7 @@ class Handshake:
     def __init__(self, path: str, health: Callable[[], Mapping[str, Any]]) -> None:
         self._path = path
         self._health = health
+        self._request: h11.Request | None = None
         self._connection = h11.Connection(h11.SERVER, max_incomplete_event_size=_MAX_REQUEST_BYTES)
 
     def feed(self, data: bytes) -> Upgraded | Answered | None:
@@ -154,7 +162,11 @@ class Handshake:
             return None
         if not isinstance(event, h11.Request):
             return Answered(b"")
-        headers = {name.decode("latin1"): value.decode("latin1") for name, value in event.headers}
+        self._request = event
+        headers: dict[str, str] = {}
+        for octets, value in event.headers:
+            name, text = octets.decode("latin1"), value.decode("latin1")
+            headers[name] = f"{headers[name]},{text}" if name in headers else text
         path = event.target.decode("latin1").partition("?")[0]
         if path == "/health" and event.method == b"GET":
             body = json.dumps(self._health()) + "\n"
@@ -165,7 +177,8 @@ class Handshake:
 
     def _upgrade(self, request: h11.Request, headers: Mapping[str, str]) -> Upgraded | Answered:
         key = headers.get("sec-websocket-key", "")
-        if headers.get("upgrade", "").lower() != "websocket" or not key:
+        wants = headers.get("upgrade", "").lower() == "websocket" and request.method == b"GET"
+        if not wants or not key:
             return self._answer(426, "a WebSocket upgrade is expected here\n", upgrade=True)
         if headers.get("sec-websocket-version") != "13":
             return self._answer(426, "WebSocket version 13 is expected\n", upgrade=True)
@@ -202,6 +215,8 @@ class Handshake:
         if connection.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
             return Answered(b"")
         reply = connection.send(h11.Response(status_code=status, headers=headers)) or b""
-        reply += connection.send(h11.Data(data=octets)) or b""
+        request = self._request
+        if request is None or request.method != b"HEAD":
+            reply += connection.send(h11.Data(data=octets)) or b""
         reply += connection.send(h11.EndOfMessage()) or b""
         return Answered(reply)

@@ -19,6 +19,7 @@ from typing import Annotated, Any, ClassVar, Union
 
 import msgspec
 
+from wampy.errors import RemoteProtocolError
 from wampy.ids import MAX_ID
 from wampy.messages import MESSAGES, Error, Event, Invocation, Message, Result
 from wampy.serializers import JSON, MAX_DEPTH, MSGPACK, Serializer, is_shallow
@@ -31,6 +32,7 @@ _FIRST_OF_MSGPACK = 0x80
 _Id = Annotated[int, msgspec.Meta(ge=1, le=MAX_ID)]
 #: A payload shorter than this cannot be nested too deeply: each level takes an octet at least.
 _SHORT_BYTES = MAX_DEPTH
+_CONTAINERS = frozenset((dict, list, tuple))
 _ERRORS = (msgspec.MsgspecError, ValueError, TypeError, OverflowError, RecursionError)
 
 
@@ -128,6 +130,8 @@ class Wire:
         Raises:
             RemoteProtocolError: it is none.
         """
+        if self._is_json and NUL in received:
+            return self._serializer.decode(received)  # bytes in JSON, or what only looks like them
         try:
             message = self._decode(received)
             if isinstance(message, Relayed):
@@ -137,24 +141,45 @@ class Wire:
                 # It may lack its last dictionary: the long way knows.
                 return self._serializer.decode(received)
         except _ERRORS:
+            # The long way says why, or takes it after all.
             pass
         return self._serializer.decode(received)
 
     def _is_sound(self, message: Any) -> bool:
         """Whether the payload is one that every client can take. Raises msgspec's errors."""
+        options = message.details if message.WAMP_CODE == 8 else message.options
+        if options:
+            self._check_keys((options,))
         args, kwargs = message.args, message.kwargs
         if not len(args):
             return True
-        if self._is_json and (NUL in bytes(args) or NUL in bytes(kwargs)):
-            return False  # bytes in JSON, or what only looks like them
         decoded = self._decode_args(args)
         if len(args) > _SHORT_BYTES and not is_shallow(decoded):
             return False
+        self._check_keys(decoded)
         if len(kwargs):
             decoded = self._decode_kwargs(kwargs)
             if len(kwargs) > _SHORT_BYTES and not is_shallow([decoded]):
                 return False
+            self._check_keys((decoded,))
         return True
+
+    def _check_keys(self, level: Any) -> None:
+        """Refuse a dictionary, however deep, with a key that is no text; JSON has none."""
+        if self._is_json:
+            return
+        level = [item for item in level or () if type(item) in _CONTAINERS]
+        while level:
+            below: list[Any] = []
+            for value in level:
+                if type(value) is dict:
+                    for key in value:
+                        if type(key) is not str:
+                            text = f"a dictionary has a {type(key).__name__} as a key"
+                            raise RemoteProtocolError(text)
+                    value = value.values()
+                below += [item for item in value if type(item) in _CONTAINERS]
+            level = below
 
     # ------------------------------------------------------------------ out
 
@@ -178,16 +203,22 @@ class Wire:
             return self._serializer.encode(message)
         args, kwargs = message.args, message.kwargs
         if len(args) and (memoryview(args)[0] < _FIRST_OF_MSGPACK) != self._is_json:
-            decoded_args, decoded_kwargs = unpacked(args, kwargs)
-            changed = msgspec.structs.replace(message, args=decoded_args, kwargs=decoded_kwargs)
-            return self._serializer.encode(changed)
+            return self._encode_unpacked(message)
         fields = head(message)
         if len(args):
             fields.append(args)
             if len(kwargs):
                 fields.append(kwargs)
-        octets: bytes = self._encode(fields)
+        try:
+            octets: bytes = self._encode(fields)
+        except _ERRORS:
+            # Something passed on in Details, such as an integer of 80 bits: the long way says what.
+            return self._encode_unpacked(message)
         return octets
+
+    def _encode_unpacked(self, message: Any) -> bytes:
+        args, kwargs = unpacked(message.args, message.kwargs)
+        return self._serializer.encode(msgspec.structs.replace(message, args=args, kwargs=kwargs))
 
 
 def unpacked(args: Any, kwargs: Any) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
