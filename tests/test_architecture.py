@@ -42,6 +42,10 @@ IO_MODULES = {
     "asyncio", "logging", "os", "queue", "random", "select", "selectors", "signal", "socket",
     "ssl", "subprocess", "threading", "time", "websocket",
 }  # fmt: skip
+#: Modules of the Router that decide, without sockets; clock and randomness are arguments.
+ROUTER_CORE = (
+    "authorization", "broker", "calls", "dealer", "meta", "patterns", "realm", "sessions",
+)  # fmt: skip
 #: Modules of the library where threads are made or waited for.
 THREADED = (
     "wampy.session", "wampy.transports", "wampy.dispatch", "wampy.host", "wampy.peer",
@@ -165,12 +169,20 @@ def test_the_core_decides_without_io_clock_randomness_or_logging() -> None:
     assert not wrong, list(map(str, wrong))
 
 
-@pytest.mark.parametrize("layer", ["wampy.protocol", "wampy.messages", "wampy.serializers"])
-def test_protocol_and_messages_are_without_io(layer: str) -> None:
+@pytest.mark.parametrize(
+    "layer",
+    [
+        "wampy.protocol", "wampy.messages", "wampy.serializers",
+        *(f"wampy.router.{module}" for module in ROUTER_CORE),
+    ],
+)  # fmt: skip
+def test_protocol_and_messages_and_the_core_of_the_router_are_without_io(layer: str) -> None:
+    assert any((name + ".").startswith(layer + ".") for name, _ in MODULES)
     wrong = [
         found
         for found in IMPORTS
         if (found.importer + ".").startswith(layer + ".")
+        and not found.is_for_types
         and any(found.is_of(module) for module in IO_MODULES)
     ]
     assert not wrong, list(map(str, wrong))

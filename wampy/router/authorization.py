@@ -18,6 +18,8 @@ ACTIONS = ("call", "register", "publish", "subscribe")
 _ORDER = {"exact": 2, "prefix": 1, "wildcard": 0}
 #: URIs that a role has asked for are remembered, up to this many.
 _CACHE_SIZE = 4096
+#: Longer ones are not: a client chooses what is asked for.
+_LONGEST_CACHED = 256
 
 
 class Decision(Enum):
@@ -82,9 +84,10 @@ class Role:
             if one.matches(uri) and (not is_meta or one.uri.startswith("wamp"))
         ]
         found = max(matching, key=lambda one: (len(one.uri), _ORDER[one.match]), default=None)
-        if len(self._cache) >= _CACHE_SIZE:
-            self._cache.clear()
-        self._cache[uri] = found
+        if len(uri) <= _LONGEST_CACHED:
+            if len(self._cache) >= _CACHE_SIZE:
+                self._cache.clear()
+            self._cache[uri] = found
         return found
 
     def decide(self, uri: str, action: str) -> Decision:

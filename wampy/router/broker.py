@@ -25,7 +25,7 @@ from wampy.uris import uri_fault
 if TYPE_CHECKING:
     from random import Random
 
-    from wampy.router.dealer import Outbox
+    from wampy.router.calls import Outbox
     from wampy.router.sessions import RouterSession
 
 _PUBLISH, _SUBSCRIBE, _UNSUBSCRIBE = 16, 32, 34
@@ -42,9 +42,9 @@ _LISTS = {
 
 
 class Subscription:
-    """A topic, or a pattern of them, and who hears it; ``history`` if events are kept."""
+    """A topic, or a pattern of them, and who hears it."""
 
-    __slots__ = ("created_at", "history", "id", "match", "sessions", "uri")
+    __slots__ = ("created_at", "id", "match", "sessions", "uri")
 
     def __init__(self, id: int, uri: str, match: str, created_at: float) -> None:
         self.id = id
@@ -208,7 +208,7 @@ class Broker:
 
     def _remove(self, subscription: Subscription, session: RouterSession) -> None:
         del session.subscriptions[subscription.id]
-        del subscription.sessions[session.id]
+        subscription.sessions.pop(session.id, None)
         self._changed("unsubscribe", subscription, session)
         if not subscription.sessions:
             self.table.remove(subscription.uri, subscription.match)
@@ -216,7 +216,9 @@ class Broker:
             self._changed("delete", subscription, session)
 
     def leave(self, session: RouterSession) -> None:
-        """Forget a session."""
+        """Forget a session; it hears nothing of that itself."""
+        for subscription in session.subscriptions.values():
+            del subscription.sessions[session.id]
         for subscription in list(session.subscriptions.values()):
             self._remove(subscription, session)
 
@@ -226,7 +228,7 @@ class Broker:
         """Take a PUBLISH that is authorized. Who is to be told of a fault asked to be."""
         options = message.options
         is_acknowledged = bool(options) and options.get("acknowledge") is True
-        fault = None if not options else _fault_of(options)
+        fault = None if not options else lists_fault(options)
         if fault is not None:
             if is_acknowledged:
                 error = "wamp.error.invalid_argument"
@@ -300,7 +302,7 @@ class Broker:
         )
 
 
-def _fault_of(options: Mapping[str, Any]) -> str | None:
+def lists_fault(options: Mapping[str, Any]) -> str | None:
     """Say which list is none, or has an element of the wrong type."""
     for key, (_, kind) in _LISTS.items():
         listed = options.get(key)

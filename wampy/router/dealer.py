@@ -17,106 +17,24 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from wampy.ids import MAX_ID
-from wampy.messages import (
-    Abort,
-    Error,
-    Goodbye,
-    Interrupt,
-    Invocation,
-    Registered,
-    Result,
-    Unregistered,
-)
+from wampy.messages import Error, Interrupt, Invocation, Registered, Result, Unregistered
+from wampy.router.calls import Call, Callee, InternalCall, Outbox, Registration, registration_fault
 from wampy.router.patterns import PatternTable
-from wampy.uris import uri_fault
 
 if TYPE_CHECKING:
     from random import Random
 
     from wampy.router.sessions import RouterSession
 
-POLICIES = ("single", "first", "last", "roundrobin", "random")
 _CALL, _REGISTER, _UNREGISTER = 48, 64, 66
 #: Keys of Options and Details that are passed on as they are.
 _PASSED_ON = "ppt_"
-
-
-class Outbox(Protocol):
-    """Where messages go; the server's side of a Realm."""
-
-    def send(self, session: RouterSession, message: Any) -> bool:
-        """Queue a message; False: the session cannot take it now, and will not get it."""
-        ...
-
-    def close(self, session: RouterSession, last: Goodbye | Abort) -> None:
-        """Send the last message and cut the session off; ``Realm.leave`` follows at once."""
-        ...
-
-
-class Callee:
-    """A session that offers a procedure."""
-
-    __slots__ = ("active", "concurrency", "session")
-
-    def __init__(self, session: RouterSession, concurrency: int | None) -> None:
-        self.session = session
-        self.concurrency = concurrency
-        self.active = 0
-
-
-class Registration:
-    """A procedure, or a pattern of them, and who offers it."""
-
-    __slots__ = ("callees", "created_at", "discloses", "id", "match", "next", "policy", "uri")
-
-    def __init__(self, id: int, uri: str, match: str, policy: str, created_at: float) -> None:
-        self.id = id
-        self.uri = uri
-        self.match = match
-        self.policy = policy
-        self.created_at = created_at
-        self.discloses = False
-        self.callees: list[Callee] = []
-        #: Whose turn it is, for roundrobin.
-        self.next = 0
-
-
-class Call:
-    """A call under way.
-
-    Attributes:
-        caller: None: it has its answer, or is gone; or the Router calls, see ``answered``.
-        answered: told the answer in place of a caller.
-        is_progressive: whether more of the call may come.
-    """
-
-    __slots__ = (
-        "answered",
-        "callee",
-        "caller",
-        "due_at",
-        "invocation_id",
-        "is_progressive",
-        "receives_progress",
-        "registration",
-        "request_id",
-    )
-
-    def __init__(
-        self, caller: RouterSession | None, request_id: int, registration: Registration
-    ) -> None:
-        self.caller = caller
-        self.request_id = request_id
-        self.registration = registration
-        self.callee: Callee | None = None
-        self.invocation_id = 0
-        self.receives_progress = False
-        self.is_progressive = False
-        self.answered: Callable[[Any], None] | None = None
-        self.due_at: float | None = None
+#: Deadlines of calls that are over which may be kept; ids of progressive calls that ended early,
+#: of one session.
+_MOST_STALE, _MOST_CUT_OFF = 100, 100
 
 
 class Dealer:
@@ -153,6 +71,8 @@ class Dealer:
         self._ids = itertools.count(1)
         self._order = itertools.count()
         self._due: list[tuple[float, int, Call]] = []
+        #: Entries there of calls that are over.
+        self._stale = 0
 
     # ------------------------------------------------------------------ registrations
 
@@ -163,7 +83,7 @@ class Dealer:
         match = options.get("match", "exact")
         policy = options.get("invoke", "single")
         concurrency = options.get("concurrency")
-        fault = _fault_of(uri, match, policy, concurrency)
+        fault = registration_fault(uri, match, policy, concurrency)
         if fault is not None:
             self._refuse(session, _REGISTER, message.request_id, *fault)
             return
@@ -261,7 +181,7 @@ class Dealer:
             text = f"{self._most_calls} calls are the most that a session may have pending"
             self._refuse(session, _CALL, request_id, _UNAVAILABLE, text)
             return
-        call = Call(session, request_id, registration)
+        call = Call(session, request_id, message.procedure, registration)
         if options:
             call.receives_progress = options.get("receive_progress") is True
             call.is_progressive = options.get("progress") is True
@@ -269,9 +189,8 @@ class Dealer:
             session.calls[request_id] = call
             self.calls += 1
             timeout_ms = options.get("timeout") if options else None
-            if type(timeout_ms) is int and timeout_ms > 0:
-                call.due_at = now + timeout_ms / 1000
-                heapq.heappush(self._due, (call.due_at, next(self._order), call))
+            if type(timeout_ms) is int and 0 < timeout_ms <= MAX_ID:
+                self._end_at(call, now + timeout_ms / 1000)
         else:
             text = f"every callee of {message.procedure} is busy"
             self._refuse(session, _CALL, request_id, _UNAVAILABLE, text)
@@ -282,9 +201,9 @@ class Dealer:
         Spec: Advanced Profile, "Progressive Call Invocations".
         """
         call = session.calls[message.request_id]
-        if not call.is_progressive or call.callee is None:
+        if not call.is_progressive or call.callee is None or message.procedure != call.procedure:
             return False
-        call.is_progressive = message.options.get("progress") is True
+        call.is_progressive = (message.options or {}).get("progress") is True
         details = self._details(call, message)
         invocation = Invocation(
             request_id=call.invocation_id,
@@ -294,7 +213,17 @@ class Dealer:
             kwargs=message.kwargs,
         )
         if not self._send(call.callee.session, invocation):
+            self._interrupt(call, "killnowait", _UNAVAILABLE)
             self._answer_error(call, _UNAVAILABLE, "the callee takes no more")
+        return True
+
+    @staticmethod
+    def is_too_late(session: RouterSession, message: Any) -> bool:
+        """Whether this is more of a progressive call that was over before the caller knew."""
+        if message.request_id not in session.cut_off:
+            return False
+        if (message.options or {}).get("progress") is not True:
+            del session.cut_off[message.request_id]
         return True
 
     def call_internally(
@@ -304,12 +233,11 @@ class Dealer:
         registration = self.table.best(procedure)
         if registration is None:
             return False
-        call = Call(None, 0, registration)
+        call = Call(None, 0, procedure, registration)
         call.answered = answered
-        if not self._invoke(call, _InternalCall(procedure, args)):
+        if not self._invoke(call, InternalCall(procedure, args)):
             return False
-        call.due_at = due_at
-        heapq.heappush(self._due, (due_at, next(self._order), call))
+        self._end_at(call, due_at)
         return True
 
     def _invoke(self, call: Call, message: Any) -> bool:
@@ -446,18 +374,28 @@ class Dealer:
         callee.active -= 1
         self.pending -= 1
         call.callee = None
-        call.due_at = None
+        if call.due_at is not None:
+            self._forget_deadline(call)
         if call.caller is not None:
-            del call.caller.calls[call.request_id]
-            call.caller = None
+            self._part(call, call.caller)
+
+    @staticmethod
+    def _part(call: Call, caller: RouterSession) -> None:
+        """The caller gets its answer; what it sent more of the call before that is too late."""
+        call.caller = None
+        del caller.calls[call.request_id]
+        if call.is_progressive:
+            if len(caller.cut_off) >= _MOST_CUT_OFF:
+                del caller.cut_off[next(iter(caller.cut_off))]
+            caller.cut_off[call.request_id] = None
 
     def _answer_error(self, call: Call, error: str, text: str) -> None:
         """Answer a caller in the Callee's place; the Callee may still be at it."""
-        call.due_at = None
+        self._forget_deadline(call)
         answered, call.answered = call.answered, None
-        caller, call.caller = call.caller, None
+        caller = call.caller
         if caller is not None:
-            del caller.calls[call.request_id]
+            self._part(call, caller)
             self._refuse(caller, _CALL, call.request_id, error, text)
         elif answered is not None:
             answered(Error(request_type=_CALL, request_id=1, error=error, args=[text]))
@@ -481,41 +419,62 @@ class Dealer:
         call = session.calls.get(message.request_id)
         if call is None:
             return
-        mode = (message.options or {}).get("mode", "killnowait")
+        mode = (message.options or {}).get("mode")
+        if mode not in ("skip", "kill"):
+            mode = "killnowait"
         is_told = mode != "skip" and self._interrupt(call, mode, _CANCELED)
         if mode != "kill" or not is_told:
             self._answer_error(call, _CANCELED, "the caller canceled it")
 
+    def _end_at(self, call: Call, due_at: float) -> None:
+        call.due_at = due_at
+        heapq.heappush(self._due, (due_at, next(self._order), call))
+
+    def _forget_deadline(self, call: Call) -> None:
+        if call.due_at is None:
+            return
+        call.due_at = None
+        self._stale += 1
+        # Calls with long timeouts that end soon must not pile up.
+        if self._stale > _MOST_STALE and self._stale * 2 > len(self._due):
+            self._due = [entry for entry in self._due if entry[2].due_at is not None]
+            heapq.heapify(self._due)
+            self._stale = 0
+
     def next_deadline(self) -> float | None:
         """When a call's time is over next."""
-        while self._due and self._due[0][2].due_at != self._due[0][0]:
+        while self._due and self._due[0][2].due_at is None:
             heapq.heappop(self._due)
+            self._stale -= 1
         return self._due[0][0] if self._due else None
 
     def deadline_passed(self, now: float) -> None:
         """Answer the calls whose time is over. Spec: Advanced Profile, "Call Timeouts"."""
         while (due_at := self.next_deadline()) is not None and due_at <= now:
             call = heapq.heappop(self._due)[2]
+            call.due_at = None
             self._interrupt(call, "killnowait", _TIMEOUT)
             self._answer_error(call, _TIMEOUT, "the call's timeout has passed")
 
     def leave(self, session: RouterSession) -> None:
-        """Forget a session: its calls, what it was to answer, its registrations."""
-        for call in list(session.calls.values()):
-            call.caller = None
-            call.due_at = None
-            self._interrupt(call, "killnowait", _CANCELED)
-        session.calls.clear()
-        for call in list(session.invocations.values()):
-            callee = call.callee
-            assert callee is not None
-            callee.active -= 1
-            self.pending -= 1
-            call.callee = None
-            self._answer_error(call, _CANCELED, "the callee has gone")
-        session.invocations.clear()
+        """Forget a session: its registrations, its calls, what it was to answer."""
         for registration in list(session.registrations.values()):
             self._remove(registration, session)
+        invocations = list(session.invocations.values())
+        session.invocations.clear()
+        # All of it before anybody is told: who is told may call again at once.
+        for call in invocations:
+            if call.callee is not None:
+                call.callee.active -= 1
+                call.callee = None
+                self.pending -= 1
+        for call in list(session.calls.values()):
+            call.caller = None
+            self._forget_deadline(call)
+            self._interrupt(call, "killnowait", _CANCELED)
+        session.calls.clear()
+        for call in invocations:
+            self._answer_error(call, _CANCELED, "the callee has gone")
 
     def _refuse(
         self, session: RouterSession, request_type: int, request_id: int, error: str, text: str
@@ -526,32 +485,8 @@ class Dealer:
         )
 
 
-class _InternalCall:
-    """What the Router itself calls with, in the shape of a CALL."""
-
-    __slots__ = ("args", "kwargs", "options", "procedure")
-
-    def __init__(self, procedure: str, args: list[Any]) -> None:
-        self.procedure = procedure
-        self.args = args
-        self.kwargs: dict[str, Any] = {}
-        self.options: dict[str, Any] = {}
-
-
 _UNAVAILABLE = "wamp.error.unavailable"
 _NOT_AUTHORIZED = "wamp.error.not_authorized"
 #: With one "l", as the spec spells it among its URIs.
 _CANCELED = "wamp.error.canceled"
 _TIMEOUT = "wamp.error.timeout"
-
-
-def _fault_of(uri: str, match: Any, policy: Any, concurrency: Any) -> tuple[str, str] | None:
-    """Say what is wrong with a REGISTER: the error's URI and text."""
-    if not isinstance(match, str) or policy not in POLICIES:
-        return "wamp.error.invalid_argument", f"match is {match!r:.40}, invoke {policy!r:.40}"
-    if concurrency is not None and (type(concurrency) is not int or concurrency < 1):
-        return "wamp.error.invalid_argument", f"concurrency is {concurrency!r:.40}"
-    fault = uri_fault(uri, match)
-    if fault is not None:
-        return "wamp.error.invalid_uri", fault
-    return None

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from wampy.messages import Goodbye
+from wampy.router.broker import lists_fault
 from wampy.router.patterns import PatternTable
 from wampy.uris import is_uri
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from wampy.router.sessions import RouterSession
 
 _MOST_TESTAMENTS = 100
+_REVOKED = "wamp.error.revoked"
 
 
 class MetaError(Exception):
@@ -128,12 +130,12 @@ class MetaApi:
 
     def _kill_these(self, victims: list[RouterSession], reason: Any, message: Any) -> int:
         _check("message", message, (str, type(None)))
-        if reason is not None and not is_uri(reason):
-            raise MetaError("wamp.error.invalid_uri", "reason is no URI")
+        _check_reason(reason)
         details = {} if message is None else {"message": message}
         for victim in victims:
-            goodbye = Goodbye(details=details, reason=reason or "wamp.close.killed")
-            self._realm.outbox.close(victim, goodbye)
+            if victim.id in self._realm.sessions:  # it may have gone with one before it
+                goodbye = Goodbye(details=details, reason=reason or "wamp.close.killed")
+                self._realm.outbox.close(victim, goodbye)
         return len(victims)
 
     def _add_testament(
@@ -150,6 +152,9 @@ class MetaApi:
         _check("kwargs", kwargs, (dict,))
         _check("publish_options", publish_options, (dict, type(None)))
         _check_scope(scope)
+        fault = lists_fault(publish_options or {})
+        if fault is not None:
+            raise MetaError("wamp.error.invalid_argument", fault)
         if not session.role.may(topic, "publish"):
             text = f"role {session.authrole!r} may not publish {topic}"
             raise MetaError("wamp.error.not_authorized", text)
@@ -207,11 +212,12 @@ class MetaApi:
         self, session: RouterSession, registration_id: Any, session_id: Any, reason: Any = None
     ) -> None:
         registration = self._registration(registration_id)
+        _check_reason(reason)
         victims = [one.session for one in registration.callees if one.session.id == session_id]
         if not victims:
             text = f"session {session_id!r:.40} is no callee of it"
             raise MetaError("wamp.error.no_such_session", text)
-        self._realm.dealer.evict(registration, victims, reason if is_uri(reason) else "")
+        self._realm.dealer.evict(registration, victims, reason or _REVOKED)
 
     # ------------------------------------------------------------------ subscriptions
 
@@ -233,12 +239,12 @@ class MetaApi:
         self, session: RouterSession, subscription_id: Any, session_id: Any, reason: Any = None
     ) -> None:
         subscription = self._subscription(subscription_id)
+        _check_reason(reason)
         victim = subscription.sessions.get(session_id) if type(session_id) is int else None
         if victim is None:
             text = f"session {session_id!r:.40} is no subscriber of it"
             raise MetaError("wamp.error.no_such_session", text)
-        reason = reason if is_uri(reason) else "wamp.error.revoked"
-        self._realm.broker.evict(subscription, victim, reason)
+        self._realm.broker.evict(subscription, victim, reason or _REVOKED)
 
     def _get_events(
         self, session: RouterSession, subscription_id: Any, limit: Any = 10
@@ -287,3 +293,8 @@ def _check(what: str, value: Any, kinds: tuple[type, ...]) -> None:
 def _check_scope(scope: Any) -> None:
     if scope not in ("destroyed", "detached"):
         raise MetaError("wamp.error.invalid_argument", "scope is neither destroyed nor detached")
+
+
+def _check_reason(reason: Any) -> None:
+    if reason is not None and not is_uri(reason):
+        raise MetaError("wamp.error.invalid_uri", "reason is no URI")

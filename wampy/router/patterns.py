@@ -6,7 +6,10 @@ one of characters, not of components; an empty component of a wildcard pattern s
 
 from __future__ import annotations
 
+from bisect import insort
+from collections import Counter
 from collections.abc import Iterator
+from operator import neg
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -21,6 +24,8 @@ class PatternTable(Generic[T]):
         self._wildcard: dict[str, T] = {}
         #: Lengths of the prefixes, the longest first.
         self._lengths: list[int] = []
+        #: How many prefixes have that length.
+        self._of_length: Counter[int] = Counter()
         #: Split wildcard patterns by their number of components, the one that decides first.
         self._split: dict[int, list[tuple[list[str], T]]] = {}
 
@@ -31,12 +36,30 @@ class PatternTable(Generic[T]):
     def add(self, uri: str, match: str, item: T) -> None:
         """Put an item under a pattern that has none."""
         self._of(match)[uri] = item
-        self._index(match)
+        if match == "prefix":
+            length = len(uri)
+            if length not in self._of_length:
+                insort(self._lengths, length, key=neg)
+            self._of_length[length] += 1
+        elif match == "wildcard":
+            parts = uri.split(".")
+            insort(self._split.setdefault(len(parts), []), (parts, item), key=_order)
 
     def remove(self, uri: str, match: str) -> None:
         """Forget a pattern that is there."""
         del self._of(match)[uri]
-        self._index(match)
+        if match == "prefix":
+            length = len(uri)
+            self._of_length[length] -= 1
+            if not self._of_length[length]:
+                del self._of_length[length]
+                self._lengths.remove(length)
+        elif match == "wildcard":
+            parts = uri.split(".")
+            patterns = self._split[len(parts)]
+            del patterns[next(i for i, one in enumerate(patterns) if one[0] == parts)]
+            if not patterns:
+                del self._split[len(parts)]
 
     def best(self, uri: str) -> T | None:
         """Give the item that decides: exact, then the longest prefix, then wildcard."""
@@ -66,18 +89,6 @@ class PatternTable(Generic[T]):
     def _of(self, match: str) -> dict[str, T]:
         return {"exact": self.exact, "prefix": self._prefix, "wildcard": self._wildcard}[match]
 
-    def _index(self, match: str) -> None:
-        if match == "prefix":
-            self._lengths = sorted({len(prefix) for prefix in self._prefix}, reverse=True)
-        elif match == "wildcard":
-            self._split = {}
-            # The one whose first wildcard comes later decides.
-            for pattern in sorted(
-                self._wildcard, key=lambda one: [not part for part in one.split(".")]
-            ):
-                parts = pattern.split(".")
-                self._split.setdefault(len(parts), []).append((parts, self._wildcard[pattern]))
-
     def _patterns(self, uri: str) -> Iterator[T]:
         size = len(uri)
         for length in self._lengths:
@@ -90,3 +101,8 @@ class PatternTable(Generic[T]):
             for pattern, item in self._split.get(len(parts), ()):
                 if all(not one or one == part for one, part in zip(pattern, parts, strict=True)):
                     yield item
+
+
+def _order(entry: tuple[list[str], object]) -> list[bool]:
+    """Sort wildcard patterns: the one whose first wildcard comes later decides."""
+    return [not part for part in entry[0]]

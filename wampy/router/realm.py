@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from wampy.messages import Abort, Error, Publish, Result
 from wampy.router.authorization import Decision, Role
 from wampy.router.broker import Broker, Subscription
-from wampy.router.dealer import Dealer, Outbox, Registration
+from wampy.router.calls import Outbox, Registration
+from wampy.router.dealer import Dealer
 from wampy.router.meta import MetaApi, MetaError
 
 if TYPE_CHECKING:
@@ -201,7 +202,7 @@ class Realm:
     def receive(self, session: RouterSession, message: Any, now: float) -> None:
         """Take one message of a session that has joined."""
         self._now = now
-        if session.parked is not None:
+        if session.parked is not None and not self._is_answer_to_us(session, message):
             if len(session.parked) >= _MOST_PARKED:
                 self._violated(session, "too much while an authorizer is asked")
                 return
@@ -212,6 +213,14 @@ class Realm:
             self._violated(session, f"{message.name} is not for a Router, or not at this time")
         else:
             handler(session, message)
+
+    @staticmethod
+    def _is_answer_to_us(session: RouterSession, message: Any) -> bool:
+        """Whether it answers the Router itself, which may wait for just that."""
+        if message.WAMP_CODE not in (8, 70):
+            return False
+        call = session.invocations.get(message.request_id)
+        return call is not None and call.answered is not None
 
     def _violated(self, session: RouterSession, text: str) -> None:
         abort = Abort(details={"message": text}, reason="wamp.error.protocol_violation")
@@ -256,6 +265,8 @@ class Realm:
         if message.request_id in session.calls:
             if not self.dealer.call_more(session, message):
                 self._violated(session, f"CALL {message.request_id} is under way already")
+            return
+        if session.cut_off and self.dealer.is_too_late(session, message):
             return
         decision = session.role.decide(message.procedure, "call")
         if decision is Decision.ALLOWED:
@@ -346,7 +357,7 @@ class Realm:
         assert authorizer is not None
 
         def answered(answer: Any) -> None:
-            if session.id not in self.sessions:
+            if self.sessions.get(session.id) is not session:
                 return
             allowed = self._is_allowed(answer)
             if allowed:
@@ -359,7 +370,7 @@ class Realm:
                 text = f"{authorizer} does not let role {session.authrole!r} {action} {uri}"
                 self._deny(session, message, request_type, "wamp.error.not_authorized", text)
             parked, session.parked = session.parked, None
-            while parked:
+            while parked and session.id in self.sessions:
                 self.receive(session, parked.popleft(), self._now)
                 if session.parked is not None:
                     # Another one that has to be asked about.

@@ -18,6 +18,7 @@ class RouterSession:
         role: its permissions; set when it joins.
         registrations, subscriptions: by id.
         calls: its own that are pending, by request id.
+        cut_off: request ids of its progressive calls that ended before it had sent all of them.
         invocations: those that it has to answer, by request id.
         parked: messages that wait behind one that an authorizer has to decide; None: none does.
     """
@@ -28,6 +29,7 @@ class RouterSession:
         "authprovider",
         "authrole",
         "calls",
+        "cut_off",
         "features",
         "id",
         "invocations",
@@ -65,6 +67,7 @@ class RouterSession:
         self.subscriptions: dict[int, Any] = {}
         self.calls: dict[int, Any] = {}
         self.invocations: dict[int, Any] = {}
+        self.cut_off: dict[int, None] = {}
         self.last_invocation = 0
         self.parked: deque[Any] | None = None
         self.testaments: dict[str, list[Any]] = {}
