@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -29,32 +29,20 @@ def command(port: int, host: str, path: str, realm: str, unix: Path | None) -> i
     from orchestrator.manifest.sections import is_loopback
     from wampy.router.__main__ import serve
     from wampy.router.listening import ListenError
-    from wampy.router.settings import config_of
+    from wampy.router.settings import open_to_everybody
 
     if not is_loopback(host):
         raise click.UsageError(
             f"--host {host}: everybody there could do everything; "
             "a Router for others has roles, in a manifest with wampy up"
         )
-    listeners: list[dict[str, Any]] = [
-        {"host": host, "port": port, "path": "/" + path.strip("/"), "anonymous": "anonymous"}
-    ]
-    if unix is not None:
-        listeners.append({"unix": str(unix.absolute()), "anonymous": "anonymous"})
-    everything = ["call", "register", "publish", "subscribe"]
-    permissions = [{"uri": one, "match": "prefix", "allow": everything} for one in ("", "wamp.")]
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
 
     def ready(server: RouterServer) -> None:
         click.echo(f"wampy: Router of {realm} at {', '.join(server.urls)}")
 
     try:
-        serve(
-            config_of(
-                {"realm": realm, "listeners": listeners, "roles": {"anonymous": permissions}}
-            ),
-            ready,
-        )
+        serve(open_to_everybody(realm, host, port, "/" + path.strip("/"), unix), ready)
     except ListenError as error:
         raise CommandError(f"{error}; stop what listens there, or choose another --port") from error
     return ExitCode.DONE

@@ -57,6 +57,30 @@ def config_of(settings: Mapping[str, Any]) -> RouterConfig:
     )
 
 
+def open_to_everybody(
+    realm: str, host: str, port: int, path: str, unix_path: str | Path | None = None
+) -> RouterConfig:
+    """Make the configuration of a Router where everybody may do everything, on loopback.
+
+    Args:
+        realm: its one Realm.
+        host: a loopback address.
+        port: of WebSocket and RawSocket; 0: a free one.
+        path: of the WebSocket.
+        unix_path: of a unix socket beside it.
+    """
+    permissions = [
+        {"uri": uri, "match": "prefix", "allow": ["call", "register", "publish", "subscribe"]}
+        for uri in ("", "wamp.")
+    ]
+    listeners: list[dict[str, Any]] = [
+        {"host": host, "port": port, "path": path, "anonymous": "anonymous"}
+    ]
+    if unix_path is not None:
+        listeners.append({"unix": str(Path(unix_path).absolute()), "anonymous": "anonymous"})
+    return config_of({"realm": realm, "listeners": listeners, "roles": {"anonymous": permissions}})
+
+
 def _listener(settings: Mapping[str, Any]) -> Listener:
     principals: dict[str, Any] = {
         method: {authid: principal(**given) for authid, given in settings.get(method, {}).items()}
