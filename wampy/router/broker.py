@@ -287,11 +287,11 @@ class Broker:
         return publication_id
 
     def _retain(self, kept: Kept) -> None:
-        if kept.topic not in self.retained and len(self.retained) >= self._most_retained:
-            # The one that has not been published to for the longest time makes room.
-            del self.retained[next(iter(self.retained))]
         self.retained.pop(kept.topic, None)
         self.retained[kept.topic] = kept
+        if len(self.retained) > self._most_retained:
+            # The one that has not been published to for the longest time makes room.
+            del self.retained[next(iter(self.retained))]
 
     def _refuse(
         self, session: RouterSession, request_type: int, request_id: int, error: str, text: str
