@@ -132,6 +132,9 @@ class Connection:
             self._feed(data)
         except RemoteProtocolError as error:
             self.server.violated(self, error)
+        if self.queued_bytes > self.server.limits.queue_bytes and not self.is_closing:
+            # Its answers wait behind what it has not taken: ``flush`` reads on when it has.
+            self._watch(WRITE)
 
     def send(self, frame: bytes) -> None:
         """Queue bytes; they go out at the end of the loop's turn."""

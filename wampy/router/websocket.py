@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
 import h11
@@ -148,11 +149,13 @@ class Handshake:
     def __init__(self, path: str, health: Callable[[], Mapping[str, Any]]) -> None:
         self._path = path
         self._health = health
+        self._fed_bytes = 0
         self._request: h11.Request | None = None
         self._connection = h11.Connection(h11.SERVER, max_incomplete_event_size=_MAX_REQUEST_BYTES)
 
     def feed(self, data: bytes) -> Upgraded | Answered | None:
         """Take what arrived; None: more is needed."""
+        self._fed_bytes += len(data)
         try:
             self._connection.receive_data(data)
             event = self._connection.next_event()
@@ -163,6 +166,9 @@ class Handshake:
         if not isinstance(event, h11.Request):
             return Answered(b"")
         self._request = event
+        # h11 minds the limit only while it waits for more.
+        if self._fed_bytes - len(self._connection.trailing_data[0]) > _MAX_REQUEST_BYTES:
+            return self._answer(431, f"{_MAX_REQUEST_BYTES} bytes are the most for a request\n")
         headers: dict[str, str] = {}
         for octets, value in event.headers:
             name, text = octets.decode("latin1"), value.decode("latin1")
@@ -190,6 +196,7 @@ class Handshake:
         reply = self._connection.send(
             h11.InformationalResponse(
                 status_code=101,
+                reason=b"Switching Protocols",
                 headers=[
                     ("Upgrade", "websocket"),
                     ("Connection", "Upgrade"),
@@ -214,7 +221,12 @@ class Handshake:
         connection = self._connection
         if connection.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
             return Answered(b"")
-        reply = connection.send(h11.Response(status_code=status, headers=headers)) or b""
+        reply = connection.send(
+            h11.Response(
+                status_code=status, headers=headers, reason=HTTPStatus(status).phrase.encode()
+            )
+        )
+        reply = reply or b""
         request = self._request
         if request is None or request.method != b"HEAD":
             reply += connection.send(h11.Data(data=octets)) or b""

@@ -15,7 +15,7 @@ from wampy.protocol.rawsocket import FrameReader
 from wampy.transports.frames import FrameKind, WebSocketCodec
 
 _CODECS: dict[str, Any] = {"json": msgspec.json, "msgpack": msgspec.msgpack}
-ROLES = {role: {} for role in ("caller", "callee", "publisher", "subscriber")}
+ROLES: dict[str, Any] = {role: {} for role in ("caller", "callee", "publisher", "subscriber")}
 UPGRADE = (
     "GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
