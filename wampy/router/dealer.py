@@ -32,9 +32,8 @@ if TYPE_CHECKING:
 _CALL, _REGISTER, _UNREGISTER = 48, 64, 66
 #: Keys of Options and Details that are passed on as they are.
 _PASSED_ON = "ppt_"
-#: Deadlines of calls that are over which may be kept; ids of progressive calls that ended early,
-#: of one session.
-_MOST_STALE, _MOST_CUT_OFF = 100, 100
+#: Deadlines of calls that are over which may be kept.
+_MOST_STALE = 100
 
 
 class Dealer:
@@ -385,9 +384,7 @@ class Dealer:
         call.caller = None
         del caller.calls[call.request_id]
         if call.is_progressive:
-            if len(caller.cut_off) >= _MOST_CUT_OFF:
-                del caller.cut_off[next(iter(caller.cut_off))]
-            caller.cut_off[call.request_id] = None
+            caller.cut_off_call(call.request_id)
 
     def _answer_error(self, call: Call, error: str, text: str) -> None:
         """Answer a caller in the Callee's place; the Callee may still be at it."""

@@ -279,6 +279,14 @@ class Realm:
             self._call_meta(session, message)
         else:
             self.dealer.call(session, message, self._now)
+        if message.options:
+            self._cut_off_if_over(session, message)
+
+    @staticmethod
+    def _cut_off_if_over(session: RouterSession, message: Any) -> None:
+        """Ignore what is yet to come of a progressive call that has its answer."""
+        if message.options.get("progress") is True and message.request_id not in session.calls:
+            session.cut_off_call(message.request_id)
 
     def _call_meta(self, session: RouterSession, message: Any) -> None:
         try:
@@ -346,6 +354,8 @@ class Realm:
     ) -> None:
         if request_type == 16 and (message.options or {}).get("acknowledge") is not True:
             return  # nobody waits for an answer, and none may be sent
+        if request_type == 48 and message.options:
+            self._cut_off_if_over(session, message)
         self._refuse(session, request_type, message.request_id, error, text)
 
     def _ask(

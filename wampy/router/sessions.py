@@ -8,6 +8,9 @@ from typing import Any
 
 from wampy.router.authorization import Role
 
+#: Such calls that a session remembers; the oldest are forgotten.
+_MOST_CUT_OFF = 100
+
 
 class RouterSession:
     """Who joined, and what it holds.
@@ -71,6 +74,12 @@ class RouterSession:
         self.last_invocation = 0
         self.parked: deque[Any] | None = None
         self.testaments: dict[str, list[Any]] = {}
+
+    def cut_off_call(self, request_id: int) -> None:
+        """Remember a progressive call that has its answer before all of it has come."""
+        if len(self.cut_off) >= _MOST_CUT_OFF:
+            del self.cut_off[next(iter(self.cut_off))]
+        self.cut_off[request_id] = None
 
     def details(self) -> dict[str, Any]:
         """Give what the meta API tells of it."""

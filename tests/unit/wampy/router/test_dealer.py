@@ -11,6 +11,7 @@ from tests.unit.wampy.router.routing import Client, Routing, allow
 from wampy.ids import MAX_ID
 from wampy.messages import Call, Unregister
 from wampy.router import dealer as dealer_module
+from wampy.router import sessions
 from wampy.router.authorization import Role
 
 UNAVAILABLE = "wamp.error.unavailable"
@@ -417,13 +418,28 @@ def test_more_of_a_call_that_is_over_is_ignored(how: str, last: dict[str, Any]) 
     routing.assert_idle()
 
 
+@pytest.mark.parametrize("uri", ["nobody", "wamp.session.count", "denied", "deaf"])
+def test_more_of_a_call_that_was_answered_by_the_router_is_ignored(uri: str) -> None:
+    permissions = (allow("", match="prefix"), allow("denied", "register"))
+    role = Role("some", (*permissions, allow("wamp.", match="prefix")))
+    routing = Routing(role)
+    caller, callee = routing.join(role="some"), routing.join()
+    callee.register("deaf")
+    routing.outbox.deaf.add(callee.id)
+    request_id = caller.call(uri, options={"progress": True})
+    for is_more in (True, False):
+        caller.more(request_id, uri, options={"progress": is_more})
+    assert caller.one().request_id == request_id
+    assert not caller.session.cut_off
+
+
 def test_progressive_calls_that_are_over_are_remembered_within_bounds() -> None:
     routing, callee, caller = routing_of()
-    for _ in range(dealer_module._MOST_CUT_OFF + 10):
+    for _ in range(sessions._MOST_CUT_OFF + 10):
         caller.call("a", options={"progress": True})
         callee.answer(callee.one())
-    assert len(caller.session.cut_off) == dealer_module._MOST_CUT_OFF
-    assert max(caller.session.cut_off) == dealer_module._MOST_CUT_OFF + 10
+    assert len(caller.session.cut_off) == sessions._MOST_CUT_OFF
+    assert max(caller.session.cut_off) == sessions._MOST_CUT_OFF + 10
     routing.assert_idle()
 
 
