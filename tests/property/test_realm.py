@@ -8,7 +8,7 @@ from typing import Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from tests.unit.wampy.router.routing import Client, Routing, allow
 from wampy.messages import Result
@@ -162,7 +162,14 @@ class RealmMachine(RuleBasedStateMachine):
 
     # ------------------------------------------------------------------ sessions
 
-    @precondition(lambda self: len(self.members) < 6)
+    @initialize(has_authorizer=st.booleans())
+    def begin(self, has_authorizer: bool) -> None:
+        for role in ("open", "open", "blind", "asking"):
+            self.join("joe", role, ("call_canceling",))
+        if has_authorizer:
+            self.one(0).client.register("auth")
+
+    @precondition(lambda self: len(self.members) < 7)
     @rule(
         authid=st.sampled_from(AUTHIDS),
         role=st.sampled_from(["open", "open", "blind", "asking"]),
@@ -389,4 +396,4 @@ class RealmMachine(RuleBasedStateMachine):
 
 
 TestRealm = RealmMachine.TestCase
-TestRealm.settings = settings(max_examples=60, stateful_step_count=50, deadline=None)
+TestRealm.settings = settings(max_examples=250, stateful_step_count=50, deadline=None)
