@@ -146,6 +146,8 @@ class Connection:
     def flush(self) -> None:
         """Send what is queued, as far as the socket takes it."""
         if self.is_closed or self._is_shaking:
+            if self.is_closing:
+                self.abandon("TLS handshake: it was not done in time")
             return
         out = self._out
         was_waiting = self._events != READ

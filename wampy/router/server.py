@@ -19,7 +19,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from wampy.errors import RemoteProtocolError
+import msgspec
+
+from wampy.errors import RemoteProtocolError, SerializationError
 from wampy.ids import MAX_ID
 from wampy.messages import Abort, Authenticate, Goodbye, Hello, Welcome
 from wampy.router.authentication import Identity, Pending, Rejected
@@ -251,9 +253,8 @@ class RouterServer:
     def violated(self, connection: Connection, error: RemoteProtocolError) -> None:
         """End a connection on which something came that must not."""
         logger.warning("%s: protocol error: %s", self._named(connection), error)
-        if connection.wire is not None:
-            abort = Abort(details={"message": str(error)}, reason="wamp.error.protocol_violation")
-            connection.send_message(connection.wire.encode(abort))
+        details = {"message": str(error)}
+        self._say(connection, Abort(details=details, reason="wamp.error.protocol_violation"))
         connection.close_with(error, str(error))
 
     def _named(self, connection: Connection) -> str:
@@ -274,9 +275,22 @@ class RouterServer:
 
     def part(self, connection: Connection, last: Goodbye | Abort) -> None:
         """Send the last message; the session is over with it, whatever the client does."""
-        assert connection.wire is not None
-        connection.send_message(connection.wire.encode(last))
+        self._say(connection, last)
         connection.close_with(None, last.reason)
+
+    @staticmethod
+    def _say(connection: Connection, last: Goodbye | Abort) -> None:
+        """Send a last message, where there can be one; without its text, if that cannot be sent."""
+        wire = connection.wire
+        if wire is None:
+            return
+        try:
+            encoded = wire.encode(last)
+        except SerializationError:
+            encoded = b""
+        if not 0 < len(encoded) <= connection.max_send_bytes:
+            encoded = wire.encode(msgspec.structs.replace(last, details={}))
+        connection.send_message(encoded)
 
     def _join(self, connection: Connection, message: Any) -> None:
         if self._is_stopping:
@@ -355,9 +369,7 @@ class RouterServer:
     def refuse(self, connection: Connection, reason: str, text: str) -> None:
         """End a connection that has not joined, with an ABORT where it can be told one."""
         logger.warning("%s refused: %s (%s)", connection.peer, reason, text)
-        if connection.wire is not None:
-            abort = Abort(details={"message": text}, reason=reason)
-            connection.send_message(connection.wire.encode(abort))
+        self._say(connection, Abort(details={"message": text}, reason=reason))
         connection.close_with(None, reason)
 
     def _new_id(self) -> int:

@@ -295,6 +295,21 @@ def test_a_killed_session_is_cut_off_even_if_it_does_not_answer(router, client):
     assert killer.request(48, {}, "wamp.session.count")[3] == [1]
 
 
+@pytest.mark.parametrize("text", ["\0no text in JSON", "x" * 5000])
+def test_a_reason_that_cannot_be_sent_is_left_out(router, client, text):
+    killer = client(router.path).join()
+    victim = client(router.path, serializer="json", max_exponent=3).join()
+    assert killer.request(48, {}, "wamp.session.kill", [victim.id, "com.reason", text])[0] == 50
+    assert victim.recv() == [6, {}, "com.reason"]
+    assert victim.recv() is None
+
+
+def test_who_does_not_begin_tls_is_cut_off(make_router, client):
+    router = make_router(tls=Tls(CERTIFICATE, KEY), join_timeout_s=0.2)
+    with connect(router.port) as sock:
+        assert sock.recv(100) == b""
+
+
 def test_health(router, client):
     client(router.path).join()
     with connect(router.port) as sock:
