@@ -168,6 +168,10 @@ class RealmMachine(RuleBasedStateMachine):
             self.join("joe", role, ("call_canceling",))
         if has_authorizer:
             self.one(0).client.register("auth")
+        for who, pattern in enumerate((("a.b", "exact"), ("a.", "wildcard"), ("a", "prefix"))):
+            self.register(who, pattern, "roundrobin", None, False)
+            self.subscribe(who, pattern)
+        self.register(2, ("a.b", "exact"), "roundrobin", 1, False)
 
     @precondition(lambda self: len(self.members) < 7)
     @rule(
@@ -242,6 +246,24 @@ class RealmMachine(RuleBasedStateMachine):
         options = {"progress": progress, "receive_progress": receives, "timeout": timeout}
         self.called(self.one(who), uri, options=options)
         self.take()
+
+    @precondition(lambda self: self.members)
+    @rule(
+        who=WHO,
+        uris=st.lists(URIS, min_size=1, max_size=4),
+        receives=st.booleans(),
+        timeout=TIMEOUTS,
+        hows=st.lists(st.tuples(WHO, WHO, st.sampled_from(["yield", "error", "progress"]))),
+    )
+    def call_and_answer(
+        self, who: int, uris: list[str], receives: bool, timeout: Any, hows: Any
+    ) -> None:
+        for uri in uris:
+            if self.members:
+                self.call(who, uri, False, receives, timeout)
+        for callee, which, how in hows:
+            if any(member.invocations for member in self.members):
+                self.answer(callee, which, how, True)
 
     def called(self, member: Member, uri: str, *args: Any, options: Any = None) -> None:
         options = options or {}

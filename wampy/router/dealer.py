@@ -461,10 +461,10 @@ class Dealer:
         session.invocations.clear()
         # All of it before anybody is told: who is told may call again at once.
         for call in invocations:
-            if call.callee is not None:
-                call.callee.active -= 1
-                call.callee = None
-                self.pending -= 1
+            assert call.callee is not None
+            call.callee.active -= 1
+            call.callee = None
+            self.pending -= 1
         for call in list(session.calls.values()):
             call.caller = None
             self._forget_deadline(call)

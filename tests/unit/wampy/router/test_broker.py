@@ -133,6 +133,8 @@ def test_the_publisher_is_excluded_unless_it_says_otherwise() -> None:
     publisher.subscribe("a")
     publisher.publish("a")
     publisher.publish("a", exclude_me=True)
+    publisher.publish("a", disclose_me=True)
+    publisher.publish("a", exclude_me=0)
     assert publisher.heard() == []
     publisher.publish("a", exclude_me=False)
     assert heard_by(publisher) == [1]
