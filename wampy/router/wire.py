@@ -32,7 +32,9 @@ _FIRST_OF_MSGPACK = 0x80
 _Id = Annotated[int, msgspec.Meta(ge=1, le=MAX_ID)]
 #: A payload shorter than this cannot be nested too deeply: each level takes an octet at least.
 _SHORT_BYTES = MAX_DEPTH
-_CONTAINERS = frozenset((dict, list, tuple))
+#: Whether there is no list or dictionary among types; without a loop in Python.
+_is_flat = frozenset((dict, list, tuple)).isdisjoint
+_TEXT = frozenset((str,))
 _ERRORS = (msgspec.MsgspecError, ValueError, TypeError, OverflowError, RecursionError)
 
 
@@ -147,39 +149,28 @@ class Wire:
 
     def _is_sound(self, message: Any) -> bool:
         """Whether the payload is one that every client can take. Raises msgspec's errors."""
-        options = message.details if message.WAMP_CODE == 8 else message.options
-        if options:
-            self._check_keys((options,))
+        is_json = self._is_json
+        if not is_json:
+            options = message.details if message.WAMP_CODE == 8 else message.options
+            if options and not _is_flat(map(type, options.values())):
+                _check_keys([options])
         args, kwargs = message.args, message.kwargs
         if not len(args):
             return True
         decoded = self._decode_args(args)
-        if len(args) > _SHORT_BYTES and not is_shallow(decoded):
-            return False
-        self._check_keys(decoded)
+        if decoded and not _is_flat(map(type, decoded)):
+            if len(args) > _SHORT_BYTES and not is_shallow(decoded):
+                return False
+            if not is_json:
+                _check_keys(decoded)
         if len(kwargs):
             decoded = self._decode_kwargs(kwargs)
-            if len(kwargs) > _SHORT_BYTES and not is_shallow([decoded]):
-                return False
-            self._check_keys((decoded,))
+            if decoded and not _is_flat(map(type, decoded.values())):
+                if len(kwargs) > _SHORT_BYTES and not is_shallow([decoded]):
+                    return False
+                if not is_json:
+                    _check_keys([decoded])
         return True
-
-    def _check_keys(self, level: Any) -> None:
-        """Refuse a dictionary, however deep, with a key that is no text; JSON has none."""
-        if self._is_json:
-            return
-        level = [item for item in level or () if type(item) in _CONTAINERS]
-        while level:
-            below: list[Any] = []
-            for value in level:
-                if type(value) is dict:
-                    for key in value:
-                        if type(key) is not str:
-                            text = f"a dictionary has a {type(key).__name__} as a key"
-                            raise RemoteProtocolError(text)
-                    value = value.values()
-                below += [item for item in value if type(item) in _CONTAINERS]
-            level = below
 
     # ------------------------------------------------------------------ out
 
@@ -219,6 +210,23 @@ class Wire:
     def _encode_unpacked(self, message: Any) -> bytes:
         args, kwargs = unpacked(message.args, message.kwargs)
         return self._serializer.encode(msgspec.structs.replace(message, args=args, kwargs=kwargs))
+
+
+def _check_keys(level: list[Any]) -> None:
+    """Refuse a dictionary, however deep, with a key that is no text: JSON has no others."""
+    while level:
+        below: list[Any] = []
+        for value in level:
+            kind = type(value)
+            if kind is dict:
+                if not _TEXT.issuperset(map(type, value)):
+                    raise RemoteProtocolError("a dictionary has a key that is no string")
+                value = value.values()
+            elif kind is not list and kind is not tuple:
+                continue
+            if not _is_flat(map(type, value)):
+                below += value
+        level = below
 
 
 def unpacked(args: Any, kwargs: Any) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
