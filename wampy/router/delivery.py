@@ -21,7 +21,7 @@ logger = logging.getLogger("wampy.router")
 
 
 class Delivery:
-    """The Outbox of a Realm, see ``wampy.router.dealer``.
+    """The Outbox of a Realm, see ``wampy.router.calls``.
 
     Args:
         server: whose connections these are.
