@@ -25,6 +25,7 @@ from wampy.router.broker import Broker, Subscription
 from wampy.router.calls import Outbox, Registration
 from wampy.router.dealer import Dealer
 from wampy.router.meta import MetaApi, MetaError
+from wampy.router.rates import Rates
 
 if TYPE_CHECKING:
     from random import Random
@@ -130,6 +131,9 @@ class Realm:
         self.sessions: dict[int, RouterSession] = {}
         #: Told (kind, details) when a session joins or leaves and a registration comes or goes.
         self.on_change: list[Callable[[str, dict[str, Any]], None]] = []
+        #: Gives what else ``stats`` is to tell: what only the server knows.
+        self.more_stats: Callable[[], dict[str, Any]] = dict
+        self._rates = Rates(0.0, 0, 0)
         self._roles = roles
         self._wall_offset_s = wall_offset_s
         self._now = 0.0
@@ -247,8 +251,13 @@ class Realm:
         """How many invocations are not answered yet."""
         return self.dealer.pending
 
+    def take_rates(self, now: float) -> None:
+        """Look at the counters; to be called every second or so."""
+        self._rates.take(now, self.dealer.calls, self.broker.events)
+
     def stats(self) -> dict[str, Any]:
-        """Count what there is, and what there has been."""
+        """Count what there is, what there has been, and how much of it a second."""
+        calls_per_s, events_per_s = self._rates.per_s
         return {
             "sessions": len(self.sessions),
             "registrations": len(self.dealer.registrations),
@@ -257,6 +266,9 @@ class Realm:
             "calls": self.dealer.calls,
             "publications": self.broker.publications,
             "events": self.broker.events,
+            "calls_per_s": calls_per_s,
+            "events_per_s": events_per_s,
+            **self.more_stats(),
         }
 
     # ------------------------------------------------------------------ requests

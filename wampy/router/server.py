@@ -93,6 +93,7 @@ class RouterServer:
             payloads=Payloads(),
             wall_offset_s=time.time() - time.monotonic(),
         )
+        self.realm.more_stats = self._stats
         self._listening: list[Listening] = []
         try:
             for listener in config.listeners:
@@ -183,6 +184,7 @@ class RouterServer:
     def _sweep(self) -> None:
         """End what is too slow to join, silent, or does not close."""
         limits, now = self.limits, self.now
+        self.realm.take_rates(now)
         for connection in list(self._connections):
             if connection.is_closing:
                 if now - connection.closing_at > _CLOSING_S:
@@ -386,6 +388,15 @@ class RouterServer:
             "status": "stopping" if self._is_stopping else "ok",
             "realm": self.config.realm,
             "uptime_s": round(self.poller.now() - self._started_at, 3),
-            "dropped_events": self.delivery.dropped,
             **self.realm.stats(),
+        }
+
+    def _stats(self) -> dict[str, Any]:
+        """Say what the Realm does not know, for ``wampy.router.stats``."""
+        queued = [connection.queued_bytes for connection in self._connections]
+        return {
+            "connections": len(queued),
+            "queued_bytes": sum(queued),
+            "longest_queue_bytes": max(queued, default=0),
+            "dropped_events": self.delivery.dropped,
         }

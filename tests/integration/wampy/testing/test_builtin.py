@@ -43,6 +43,17 @@ def test_a_unix_socket_beside_it() -> None:
         assert not path.exists()
 
 
+def test_what_it_counts() -> None:
+    with Router() as router, Session(router) as session:
+        session.register("add", lambda a, b: a + b)
+        for number in range(5):
+            session.call("add", number, 1)
+        stats = session.call("wampy.router.stats")
+    wanted = {"sessions": 1, "connections": 1, "registrations": 1, "calls": 5, "dropped_events": 0}
+    assert {key: stats[key] for key in wanted} == wanted
+    assert {"calls_per_s", "events_per_s", "queued_bytes", "longest_queue_bytes"} <= set(stats)
+
+
 def test_a_taken_port_is_named() -> None:
     with Router() as first:
         assert first.url is not None
