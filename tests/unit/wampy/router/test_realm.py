@@ -111,6 +111,8 @@ def test_the_realm_counts() -> None:
         "calls": 1,
         "publications": 1,
         "events": 1,
+        "calls_per_s": 0.0,
+        "events_per_s": 0.0,
     }
     assert routing.realm.pending_calls == 1
 
