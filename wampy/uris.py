@@ -15,6 +15,9 @@ _COMPONENT = r"[^\s.#]+"
 _EXACT = re.compile(rf"(?:{_COMPONENT}\.)*{_COMPONENT}")
 _WILDCARD = re.compile(r"[^\s.#]*(?:\.[^\s.#]*)*")
 
+#: Longer URIs are looked at each time: others send them, and what is kept of them is bounded.
+_LONGEST_KEPT = 255
+
 #: How a registration or subscription matches.
 MATCHES = ("exact", "prefix", "wildcard")
 
@@ -53,14 +56,25 @@ def check_uri(uri: str, match: str = "exact") -> str:
     return uri
 
 
-@lru_cache(maxsize=4096)
 def uri_fault(uri: str, match: str = "exact") -> str | None:
-    """Say why a text may not be sent as URI, or as pattern for ``match``; None when it may."""
+    """Say why a text may not be sent as URI, or as pattern for ``match``; None when it may.
+
+    What it says has no more than the text's first hundred characters.
+    """
+    if len(uri) > _LONGEST_KEPT:
+        return _find_fault(uri, match)
+    return _known_fault(uri, match)
+
+
+def _find_fault(uri: str, match: str) -> str | None:
     if match not in MATCHES:
         return f"match is {match!r}; expected one of {', '.join(MATCHES)}"
     if not is_pattern(uri, match):
         return (
-            f"{uri!r} is not a URI: it is made of parts joined by dots, "
+            f"{uri!r:.100} is not a URI: it is made of parts joined by dots, "
             "without white space, '#' or empty parts"
         )
     return None
+
+
+_known_fault = lru_cache(maxsize=4096)(_find_fault)

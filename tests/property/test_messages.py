@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+import msgspec
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.property.wamp import anything, messages
 from wampy.errors import RemoteProtocolError, SerializationError
-from wampy.messages import MESSAGES, Message, parse_message
+from wampy.messages import MESSAGES, Message, Unregistered, Unsubscribed, parse_message
 
 
 def as_received(value: object) -> object:
@@ -29,6 +30,8 @@ def test_any_value(value):
     check(value)
 
 
+@example(35, [0, {}])
+@example(67, [0, {}])
 @given(st.sampled_from(list(MESSAGES)), st.lists(anything(), max_size=7))
 def test_any_list_with_a_code(code, elements):
     check([code, *elements])
@@ -58,6 +61,9 @@ def check(value: object) -> None:
     except SerializationError as error:
         refusal = str(error)
     else:
+        if isinstance(message, (Unsubscribed, Unregistered)) and not message.details:
+            # Empty Details are left out when sent, and nothing is what comes back then.
+            message = msgspec.structs.replace(message, details=None)
         assert parse_message(as_received(fields)) == message or message != message
         return
     assert "is not a URI" in refusal or "match" in refusal

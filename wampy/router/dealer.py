@@ -191,7 +191,7 @@ class Dealer:
             if type(timeout_ms) is int and 0 < timeout_ms <= MAX_ID:
                 self._end_at(call, now + timeout_ms / 1000)
         else:
-            text = f"every callee of {message.procedure} is busy"
+            text = f"no callee of {message.procedure} takes this call: busy, slow or unable to"
             self._refuse(session, _CALL, request_id, _UNAVAILABLE, text)
 
     def call_more(self, session: RouterSession, message: Any) -> bool:

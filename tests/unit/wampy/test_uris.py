@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from wampy.errors import LocalProtocolError
-from wampy.uris import check_uri, is_pattern, is_uri, uri_fault
+from wampy.uris import _known_fault, check_uri, is_pattern, is_uri, uri_fault
 
 
 @pytest.mark.parametrize("uri", ["a", "com.example.now", "A-b.Ü", "callee_application_entrypoint"])
@@ -52,6 +52,18 @@ def test_what_is_wrong_with_a_uri_can_be_asked():
     assert uri_fault("a.b") is None
     assert uri_fault("a..b", "prefix") is None
     assert "'a..b' is not a URI" in (uri_fault("a..b") or "")
+
+
+def test_long_texts_are_judged_and_neither_kept_nor_repeated():
+    """Others send them: 4,096 of some megabytes each would never be given back."""
+    long = "a" * 100_000
+    kept = _known_fault.cache_info().currsize
+    assert uri_fault(long) is None
+    fault = uri_fault(long + "..b")
+    assert fault is not None
+    assert "is not a URI" in fault
+    assert len(fault) < 300
+    assert _known_fault.cache_info().currsize == kept
 
 
 def test_there_are_three_ways_to_match():
