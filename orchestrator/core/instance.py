@@ -150,9 +150,16 @@ class Instance:
         return []
 
     def _start_asked(self, event: StartRequested, now: float) -> list[Command]:
-        """STOPPED, EXITED, FATAL, BACKOFF: a start by hand forgets earlier failures."""
+        """STOPPED, EXITED, FATAL, BACKOFF: a start by hand forgets earlier failures.
+
+        It waits for the Router all the same: without that the child could do nothing but fail.
+        """
         self.wanted = True
         self.failures = 0
+        if not self.may_spawn:
+            self.deadline = None
+            self.is_held = True
+            return [self._enter(State.BACKOFF, "the router is away")]
         return self._spawn(now)
 
     def _spawn(self, now: float) -> list[Command]:

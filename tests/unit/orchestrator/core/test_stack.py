@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from orchestrator.core import commands as do
 from orchestrator.core import events as happened
+from orchestrator.core.events import EXIT_CANNOT_START
 from orchestrator.core.router import RouterSpec
 from orchestrator.core.spec import Backoff, Condition, HeartbeatPolicy, Kind, PeerSpec
 from orchestrator.core.stack import Stack
@@ -166,6 +169,23 @@ def test_a_crash_while_the_router_is_away_waits_for_it() -> None:
     stack.router_event(happened.RouterExited("killed by signal 9"), 3.1)
     assert spawned(gone(stack, STORE, 1, 3.2)) == []
     assert spawned(stack.router_event(happened.RouterJoined(), 6.0)) == ["store:0"]
+
+
+@pytest.mark.parametrize(
+    ("codes", "state"), [((1, 1), State.BACKOFF), ((EXIT_CANNOT_START,), State.FATAL)]
+)
+def test_a_start_by_hand_while_the_router_is_away_waits_for_it(codes, state) -> None:
+    stack = up()
+    for code in codes:
+        gone(stack, STORE, code)
+    assert stack.instances[STORE].state is state
+    stack.router_event(happened.RouterLost("connection lost"), 6.0)
+    stack.router_event(happened.RouterExited("killed by signal 9"), 6.1)
+    assert spawned(stack.start([STORE], 6.2)) == []
+    store = stack.instances[STORE]
+    assert (store.state, store.reason) == (State.BACKOFF, "the router is away")
+    assert spawned(stack.deadline_passed(7.0)) == []
+    assert spawned(stack.router_event(happened.RouterJoined(), 8.0)) == ["store:0"]
 
 
 def test_a_router_that_never_worked_ends_the_stack() -> None:
