@@ -1,18 +1,19 @@
-"""Messages to bytes and back: JSON and MessagePack.
+"""Messages to bytes and back: JSON, MessagePack, and CBOR where its library is installed.
 
 Rules:
 
 - any bytes give a message or a RemoteProtocolError, never another exception;
 - WAMP has strings, integers, booleans, floats, null, bytes, lists and dictionaries with strings as
-  keys. Both serializers send these and nothing else, or it would depend on what the Router takes
+  keys. Each serializer sends these and nothing else, or it would depend on what the Router takes
   whether a program works; some Routers end the Session for a key that is an integer. Anything else
   is a SerializationError that names its type and its place;
-- three values fit one serializer only: JSON has no NaN and no infinity, and MessagePack no integers
+- three values do not fit each of them: JSON has no NaN and no infinity, and MessagePack no integers
   beyond 64 bits; the third is a text that begins with NUL, which JSON has for bytes, as Base64.
   Spec: Basic Profile, "Serializations", "Binary conversion of JSON Strings";
 - what a Router passes on from others is taken as far as it makes sense, since a refusal ends the
   Session: NaN in JSON; MessagePack's timestamps (``datetime``) and its other extension types
-  (``msgspec.msgpack.Ext``);
+  (``msgspec.msgpack.Ext``); CBOR's dates (``datetime``) and other tags (``cbor2.CBORTag``), its
+  "undefined" as None. No tag builds anything else: some make values that contain themselves;
 - lists and dictionaries are nested MAX_DEPTH deep at most, both ways;
 - msgspec makes the message straight from the bytes. What it does not take goes the long way, which
   says what is wrong, or takes it after all.
@@ -22,9 +23,12 @@ from __future__ import annotations
 
 import base64
 import binascii
+import io
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from importlib.util import find_spec
 from typing import Any, Protocol
 
 import msgspec
@@ -42,6 +46,30 @@ _CONTAINERS = frozenset((dict, list, tuple))
 #: A list longer than this is first looked at in C.
 _LONG = 16
 
+#: The tags of CBOR that cbor2 would follow, but for dates (0, 1) and large integers (2, 3):
+#: fractions, addresses, regular expressions, sets, values that are shared or refer to themselves.
+_TAGS_NOT_FOLLOWED = (
+    4,
+    5,
+    25,
+    28,
+    29,
+    30,
+    35,
+    36,
+    37,
+    52,
+    54,
+    100,
+    256,
+    258,
+    260,
+    261,
+    1004,
+    43000,
+)
+_UNDEFINED = b"\xf7"
+
 #: What a decoder may raise; a map's key that cannot be hashed gives a TypeError.
 _DECODE_ERRORS = (msgspec.MsgspecError, ValueError, TypeError, OverflowError)
 _ENCODE_ERRORS = (TypeError, ValueError, OverflowError, BufferError, RecursionError)
@@ -52,7 +80,7 @@ class Serializer(Protocol):
 
     @property
     def name(self) -> str:
-        """``json`` or ``msgpack``."""
+        """``json``, ``msgpack`` or ``cbor``."""
         ...
 
     @property
@@ -98,14 +126,14 @@ class JsonSerializer:
         """See ``Serializer.encode``."""
         fields = message.construct()
         if not _is_plain(fields, 0):
-            _refuse_culprit(message)
+            _refuse_culprit(message, self.name)
         try:
             text = self._encoder.encode(fields)
             if "\\u0000" in text:
-                _refuse_culprit(message, is_json=True)
+                _refuse_culprit(message, self.name)
             return text.encode()
         except _ENCODE_ERRORS as error:
-            _refuse_culprit(message, is_json=True, cause=error)
+            _refuse_culprit(message, self.name, error)
             raise SerializationError(f"{message.name}: {error}") from error
 
     def decode(self, received: bytes) -> Message:
@@ -150,11 +178,11 @@ class MsgpackSerializer:
         """See ``Serializer.encode``."""
         fields = message.construct()
         if not _is_plain(fields, 0):
-            _refuse_culprit(message)
+            _refuse_culprit(message, self.name)
         try:
             return self._encoder.encode(fields)
         except _ENCODE_ERRORS as error:
-            _refuse_culprit(message, cause=error)
+            _refuse_culprit(message, self.name, error)
             raise SerializationError(f"{message.name}: {error}") from error
 
     def decode(self, received: bytes) -> Message:
@@ -174,6 +202,104 @@ class MsgpackSerializer:
         except _DECODE_ERRORS as error:
             raise RemoteProtocolError(f"not MessagePack: {error}") from error
         return parse_message(fields)
+
+
+class CborSerializer:
+    """CBOR, by cbor2; that is imported when the first message is encoded or decoded.
+
+    Spec: Advanced Profile, "Serializations", "CBOR".
+    """
+
+    name = "cbor"
+    is_binary = True
+    websocket_subprotocol = "wamp.2.cbor"
+    rawsocket_id = 3
+
+    def encode(self, message: Message) -> bytes:
+        """See ``Serializer.encode``."""
+        fields = message.construct()
+        if not _is_plain(fields, 0):
+            _refuse_culprit(message, self.name)
+        try:
+            return self.dumps(fields)
+        except (*_ENCODE_ERRORS, self.library.CBOREncodeError) as error:
+            _refuse_culprit(message, self.name, error)
+            raise SerializationError(f"{message.name}: {error}") from error
+
+    def decode(self, received: bytes) -> Message:
+        """See ``Serializer.decode``."""
+        (fields,) = self.items(received, 1)
+        return parse_message(fields)
+
+    # A Router needs the two by themselves, to pass payloads on.
+
+    def dumps(self, value: Any) -> bytes:
+        """Give the bytes of one value; TypeError, ValueError, or an error of cbor2's."""
+        octets: bytes = self.library.dumps(value, default=_cbor_default, encoders=self._encoders)
+        return octets
+
+    def items(self, received: bytes, count: int, offset: int = 0) -> list[Any]:
+        """Give the ``count`` values of which ``received`` consists, from ``offset`` on.
+
+        Raises:
+            RemoteProtocolError: it is no CBOR, too deep, or anything is left over.
+        """
+        return [value for value, _ in self.items_ending(received, count, offset)]
+
+    def items_ending(self, received: bytes, count: int, offset: int = 0) -> list[tuple[Any, int]]:
+        """Give the same, each value with the offset at which its bytes end."""
+        source = io.BytesIO(received)
+        source.seek(offset)
+        found = []
+        try:
+            # One level more than may be, so that it is refused in the words of all serializers.
+            decoder = self.library.CBORDecoder(
+                source, semantic_decoders=self._tags, max_depth=MAX_DEPTH + 2
+            )
+            for _ in range(count):
+                value = decoder.decode()
+                _check_depth([value] if offset else value)
+                if _UNDEFINED in received:
+                    value = self._defined(value)
+                found.append((value, source.tell()))
+        except (*_DECODE_ERRORS, RecursionError, self.library.CBORDecodeError) as error:
+            raise RemoteProtocolError(f"not CBOR: {error}") from error
+        if source.tell() != len(received):
+            raise RemoteProtocolError("not CBOR: something follows the message")
+        return found
+
+    @cached_property
+    def library(self) -> Any:
+        """``cbor2``."""
+        import cbor2
+
+        return cbor2
+
+    @cached_property
+    def _tags(self) -> dict[int, Callable[[Any, bool], Any]]:
+        def left_as_it_is(tag: int) -> Callable[[Any, bool], Any]:
+            return lambda value, _: self.library.CBORTag(tag, value)
+
+        return {tag: left_as_it_is(tag) for tag in _TAGS_NOT_FOLLOWED}
+
+    @cached_property
+    def _encoders(self) -> dict[type, Callable[[Any, Any], None]]:
+        # It would become the list of its octets.
+        return {memoryview: lambda encoder, value: encoder.encode(bytes(value))}
+
+    def _defined(self, value: Any) -> Any:
+        """Replace JavaScript's "undefined", which nobody else knows."""
+        if value is self.library.undefined:
+            return None
+        if type(value) is list:
+            return [self._defined(item) for item in value]
+        if type(value) is dict:
+            return {key: self._defined(item) for key, item in value.items()}
+        return value
+
+
+def _cbor_default(encoder: Any, value: Any) -> None:
+    encoder.encode(_plain(value))
 
 
 def _plain(value: Any) -> Any:
@@ -285,52 +411,51 @@ def _is_plain(value: Any, depth: int) -> bool:
     return True
 
 
-def _refuse_culprit(
-    message: Message, *, is_json: bool = False, cause: Exception | None = None
-) -> None:
+def _refuse_culprit(message: Message, serializer: str, cause: Exception | None = None) -> None:
     """Raise a SerializationError for the first value that cannot be sent, if there is one."""
     for what in message.__struct_fields__:
-        found = _culprit(getattr(message, what), what, 0, is_json)
+        found = _culprit(getattr(message, what), what, 0, serializer)
         if found is not None:
             raise SerializationError(f"{message.name}: {found}") from cause
 
 
-def _culprit(value: Any, place: str, depth: int, is_json: bool) -> str | None:
+def _culprit(value: Any, place: str, depth: int, serializer: str) -> str | None:
     """Say what is wrong with the first value that cannot be sent, and where it stands."""
     if isinstance(value, Mapping):
         items = list(value.items())
         for key, _ in items:
             if not isinstance(key, str):
                 return f"{place} has a key that is a {type(key).__qualname__}, not a string"
-            found = _scalar_culprit(key, f"a key of {place}", is_json=False)
+            # Keys are texts in each of them, whatever they begin with.
+            found = _scalar_culprit(key, f"a key of {place}", "")
             if found is not None:
                 return found
     elif isinstance(value, (list, tuple)):
         items = list(enumerate(value))
     else:
-        return _scalar_culprit(value, place, is_json)
+        return _scalar_culprit(value, place, serializer)
     if depth >= MAX_DEPTH and items:
         return f"{place[:40]}… is nested more than {MAX_DEPTH} deep, or contains itself"
     for key, item in items:
-        found = _culprit(item, f"{place}[{key!r:.40}]", depth + 1, is_json)
+        found = _culprit(item, f"{place}[{key!r:.40}]", depth + 1, serializer)
         if found is not None:
             return found
     return None
 
 
-def _scalar_culprit(value: Any, place: str, is_json: bool) -> str | None:
+def _scalar_culprit(value: Any, place: str, serializer: str) -> str | None:
     if isinstance(value, str):
-        if is_json and value.startswith("\0"):
+        if serializer == "json" and value.startswith("\0"):
             return f"{place} is a text that begins with NUL, which means bytes in JSON"
         try:
             value.encode()
         except UnicodeEncodeError:
             return f"{place} is a text with a lone surrogate"
     elif isinstance(value, int):
-        if not is_json and not -(1 << 63) <= value < (1 << 64):
+        if serializer == "msgpack" and not -(1 << 63) <= value < (1 << 64):
             return f"{place} is an integer beyond 64 bits"
     elif isinstance(value, float):
-        if is_json and not math.isfinite(value):
+        if serializer == "json" and not math.isfinite(value):
             return f"{place} is {value}, which JSON does not know"
     elif isinstance(value, memoryview):
         if not value.c_contiguous:
@@ -342,5 +467,8 @@ def _scalar_culprit(value: Any, place: str, is_json: bool) -> str | None:
 
 JSON: Serializer = JsonSerializer()
 MSGPACK: Serializer = MsgpackSerializer()
-#: By name, the best first: that is what a WebSocket client offers.
+CBOR = CborSerializer()
+#: By name, the best first: that is what a client offers. CBOR is there if cbor2 is installed.
 SERIALIZERS: dict[str, Serializer] = {"msgpack": MSGPACK, "json": JSON}
+if find_spec("cbor2") is not None:
+    SERIALIZERS[CBOR.name] = CBOR

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 def command(port: int, host: str, path: str, realm: str, unix: Path | None) -> int:
     """Run the built-in Router alone, in the foreground: everybody on this machine may do all.
 
-    RawSocket and WebSocket on one port, JSON and MessagePack. Ctrl-C lets pending calls end, a
-    second one does not. Who may do what, tickets and limits: in a manifest, with wampy up.
+    RawSocket and WebSocket on one port; JSON, MessagePack and, with cbor2 installed, CBOR. Ctrl-C
+    lets pending calls end, a second one does not. Who may do what, tickets and limits: in a
+    manifest, with wampy up.
     """
     from orchestrator.manifest.sections import is_loopback
     from wampy.router.__main__ import serve

@@ -8,6 +8,7 @@ import socket
 from collections.abc import Iterator
 from typing import Any
 
+import cbor2
 import msgspec
 import pytest
 from hypothesis import given
@@ -20,7 +21,7 @@ from wampy.router.authorization import ACTIONS, Permission, Role
 from wampy.router.config import Limits, Listener, RouterConfig
 from wampy.router.connection import Connection
 from wampy.router.server import RouterServer
-from wampy.serializers import JSON, MSGPACK
+from wampy.serializers import SERIALIZERS
 from wampy.transports.frames import WebSocketCodec
 
 EVERYTHING = (
@@ -84,8 +85,11 @@ class Case:
 
 
 HELLO = [1, "realm1", {"roles": ROLES}]
-CODECS: dict[str, Any] = {"json": JSON, "msgpack": MSGPACK}
-MODULES: dict[str, Any] = {"json": msgspec.json, "msgpack": msgspec.msgpack}
+ENCODE: dict[str, Any] = {
+    "json": msgspec.json.encode,
+    "msgpack": msgspec.msgpack.encode,
+    "cbor": cbor2.dumps,
+}
 
 
 def framed(octets: bytes) -> bytes:
@@ -124,7 +128,9 @@ upgrades = st.sampled_from(["json", "msgpack", "cbor"]).map(
     lambda name: UPGRADE.format(path="/ws", serializer=name).encode()
 )
 shakes = st.tuples(st.just(b"\x7f"), st.binary(min_size=3, max_size=3)).map(b"".join)
-firsts = st.one_of(st.binary(max_size=100), upgrades, shakes, st.just(b"\x7f\xf2\0\0"))
+firsts = st.one_of(
+    st.binary(max_size=100), upgrades, shakes, st.just(b"\x7f\xf2\0\0"), st.just(b"\x7f\xf3\0\0")
+)
 
 
 @st.composite
@@ -148,7 +154,7 @@ def test_first_bytes(case, first, rest, places):
 @st.composite
 def sent(draw: Any, name: str) -> bytes:
     """Give something in the place of a message: one, a spoiled one, any value, any bytes."""
-    module, kind = MODULES[name], draw(st.integers(0, 3))
+    kind = draw(st.integers(0, 3))
     if kind == 0:
         return draw(st.binary(max_size=60))
     if kind == 1:
@@ -165,17 +171,17 @@ def sent(draw: Any, name: str) -> bytes:
         )  # fmt: skip
         last = draw(st.sampled_from([uri, 1, 2]))
         args = draw(st.sampled_from([[], [1], ["x"], None, ["a.b", [], {}], [{}, {}, {}, {}]]))
-        return module.encode([draw(codes), draw(st.integers(1, 3)), options, last, args])
+        return ENCODE[name]([draw(codes), draw(st.integers(1, 3)), options, last, args])
     message = draw(messages())
     try:
-        octets = CODECS[name].encode(message)
+        octets = SERIALIZERS[name].encode(message)
     except Exception:
         return b""
     return draw(spoiled(st.just(octets))) if kind == 3 else octets
 
 
 @given(
-    name=st.sampled_from(["json", "msgpack"]),
+    name=st.sampled_from(list(SERIALIZERS)),
     websocket=st.booleans(),
     data=st.data(),
     places=places,
@@ -187,8 +193,8 @@ def test_bytes_of_who_has_joined(case, name, websocket, data, places, tail):
         frame = codec.message if websocket else framed
         first = UPGRADE.format(path="/ws", serializer=name).encode()
         if not websocket:
-            first = b"\x7f\xf1\0\0" if name == "json" else b"\x7f\xf2\0\0"
-        came, is_over = case.talk(sock, [first, frame(MODULES[name].encode(HELLO))])
+            first = bytes((0x7F, 0xF0 | SERIALIZERS[name].rawsocket_id, 0, 0))
+        came, is_over = case.talk(sock, [first, frame(ENCODE[name](HELLO))])
         assert b"registration_revocation" in came
         assert not is_over
         octets = b"".join(frame(one) for one in data.draw(st.lists(sent(name), max_size=8)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import cbor2
 import msgspec
 import pytest
 from hypothesis import example, given
@@ -13,9 +14,9 @@ from hypothesis import strategies as st
 from tests.property.wamp import anything, messages
 from wampy.errors import RemoteProtocolError, SerializationError
 from wampy.messages import MESSAGES, Message, Yield, parse_message
-from wampy.serializers import JSON, MAX_DEPTH, MSGPACK, Serializer
+from wampy.serializers import CBOR, JSON, MAX_DEPTH, MSGPACK, Serializer
 
-both = pytest.mark.parametrize("serializer", [JSON, MSGPACK], ids=lambda it: it.name)
+each = pytest.mark.parametrize("serializer", [JSON, MSGPACK, CBOR], ids=lambda it: it.name)
 #: Lists that look like messages, and often are none.
 frames = st.builds(
     lambda code, elements: [code, *elements],
@@ -34,13 +35,13 @@ def outcome(decode: Any, received: Any) -> Message | None:
     return message
 
 
-@both
+@each
 @given(message=messages())
 def test_round_trip(serializer: Serializer, message):
     assert serializer.decode(serializer.encode(message)) == message
 
 
-@both
+@each
 @given(received=st.binary(max_size=60))
 @example(received=b"")
 def test_any_bytes(serializer: Serializer, received):
@@ -59,6 +60,15 @@ def test_any_msgpack(fields):
 
 
 @given(frames)
+def test_any_cbor(fields):
+    try:
+        received = cbor2.dumps(fields)
+    except (TypeError, ValueError, cbor2.CBOREncodeError):
+        return
+    outcome(CBOR.decode, received)
+
+
+@given(frames)
 def test_any_json(fields):
     try:
         text = json.dumps(fields)
@@ -69,7 +79,7 @@ def test_any_json(fields):
         assert repr(message) == repr(outcome(parse_message, json.loads(text)))
 
 
-@both
+@each
 @given(message=messages(), data=st.data())
 def test_bytes_changed_on_their_way(serializer: Serializer, message, data):
     received = bytearray(serializer.encode(message))
@@ -79,7 +89,7 @@ def test_bytes_changed_on_their_way(serializer: Serializer, message, data):
     outcome(serializer.decode, bytes(received[:index]))
 
 
-@both
+@each
 @given(value=anything())
 def test_any_value_is_sent_or_refused(serializer: Serializer, value):
     message = Yield(request_id=1, args=(value,))
@@ -90,7 +100,7 @@ def test_any_value_is_sent_or_refused(serializer: Serializer, value):
     assert serializer.decode(encoded).construct()[1] == 1
 
 
-@both
+@each
 @given(depth=st.integers(1, 2 * MAX_DEPTH), as_dictionary=st.booleans())
 def test_what_is_sent_is_taken(serializer: Serializer, depth, as_dictionary):
     """Both sides have the same limit to nesting."""
@@ -104,6 +114,10 @@ def test_what_is_sent_is_taken(serializer: Serializer, depth, as_dictionary):
     with pytest.raises(SerializationError):
         serializer.encode(message)
     unchecked = [70, 1, {}, [value]]
-    encode = msgspec.json.encode if serializer is JSON else msgspec.msgpack.encode
+    encode: Any = {
+        "json": msgspec.json.encode,
+        "msgpack": msgspec.msgpack.encode,
+        "cbor": cbor2.dumps,
+    }[serializer.name]
     with pytest.raises(RemoteProtocolError):
         serializer.decode(encode(unchecked))

@@ -10,7 +10,7 @@ from wampy.ids import MAX_ID
 from wampy.messages import MESSAGES, Message
 from wampy.uris import is_uri
 
-#: Texts that both serializers take: none that begins with NUL, which JSON has for bytes.
+#: Texts that all serializers take: none that begins with NUL, which JSON has for bytes.
 texts = st.text(max_size=20).filter(lambda text: not text.startswith("\0"))
 keys = st.text(max_size=10)
 integers = st.integers(-(1 << 63), (1 << 64) - 1)
@@ -22,7 +22,7 @@ def _containers(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     return st.one_of(st.lists(inner, max_size=5), st.dictionaries(keys, inner, max_size=5))
 
 
-#: What both serializers carry.
+#: What all serializers carry.
 values = st.recursive(scalars, _containers, max_leaves=12)
 dictionaries = st.dictionaries(keys, values, max_size=4)
 #: Options that do not say how a pattern matches.
@@ -31,7 +31,9 @@ options = dictionaries.map(
 )
 ids = st.one_of(st.integers(1, 9), st.integers(1, MAX_ID))
 uris = (
-    st.lists(st.text(min_size=1, max_size=5), min_size=1, max_size=3).map(".".join).filter(is_uri)
+    st.lists(st.text(min_size=1, max_size=5), min_size=1, max_size=3)
+    .map(".".join)
+    .filter(lambda uri: is_uri(uri) and not uri.startswith("\0"))
 )
 
 _BY_NAME: dict[str, st.SearchStrategy[Any]] = {
@@ -62,7 +64,7 @@ def _fields_of(message: type[Message]) -> st.SearchStrategy[Message]:
 
 
 def messages(code: int | None = None) -> st.SearchStrategy[Message]:
-    """Give any message that both serializers carry, or any with this code."""
+    """Give any message that all serializers carry, or any with this code."""
     if code is not None:
         return _fields_of(MESSAGES[code])
     return st.one_of([_fields_of(message) for message in MESSAGES.values()])

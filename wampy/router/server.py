@@ -32,7 +32,7 @@ from wampy.router.listening import Listening, listen
 from wampy.router.poller import READ, Poller
 from wampy.router.realm import Realm
 from wampy.router.sessions import RouterSession
-from wampy.router.wire import Wire, unpacked
+from wampy.router.wire import unpacked, wire_of
 from wampy.serializers import SERIALIZERS
 
 logger = logging.getLogger("wampy.router")
@@ -71,7 +71,7 @@ class RouterServer:
         self.poller = Poller()
         self.now = self.poller.now()
         self.unflushed: list[Connection] = []
-        self.wires = {name: Wire(serializer) for name, serializer in SERIALIZERS.items()}
+        self.wires = {name: wire_of(serializer) for name, serializer in SERIALIZERS.items()}
         self._random = random.Random(secrets.randbits(64))
         self._connections: set[Connection] = set()
         self._sessions: dict[int, Connection] = {}

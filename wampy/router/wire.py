@@ -8,7 +8,7 @@ Rules:
 - between equal serializers these bytes are passed on; between different ones they are decoded and
   encoded, WAMP's binary strings of JSON included;
 - which serializer they are of is seen by their first octet: a list or dictionary of JSON and one of
-  MessagePack never begin alike;
+  MessagePack never begin alike. Those of CBOR, which may begin like MessagePack's, are ``CborRaw``;
 - what msgspec does not take goes the long way of ``wampy.serializers``, which says what is wrong.
 """
 
@@ -21,14 +21,17 @@ import msgspec
 
 from wampy.errors import RemoteProtocolError
 from wampy.ids import MAX_ID
-from wampy.messages import MESSAGES, Error, Event, Invocation, Message, Result
-from wampy.serializers import JSON, MAX_DEPTH, MSGPACK, Serializer, is_shallow
+from wampy.messages import MESSAGES, Error, Event, Invocation, Message, Result, parse_message
+from wampy.serializers import CBOR, JSON, MAX_DEPTH, MSGPACK, Serializer, is_shallow
 
 RAW = msgspec.Raw
 _NONE = msgspec.Raw(b"")
 #: How JSON text begins to spell bytes.
 NUL = b"\\u0000"
 _FIRST_OF_MSGPACK = 0x80
+#: The first octet of a list in CBOR, plus how many elements it has: so many can be said there.
+_FIRST_OF_CBOR = 0x80
+_MOST_ELEMENTS = 23
 _Id = Annotated[int, msgspec.Meta(ge=1, le=MAX_ID)]
 #: A payload shorter than this cannot be nested too deeply: each level takes an octet at least.
 _SHORT_BYTES = MAX_DEPTH
@@ -36,6 +39,12 @@ _SHORT_BYTES = MAX_DEPTH
 _is_flat = frozenset((dict, list, tuple)).isdisjoint
 _TEXT = frozenset((str,))
 _ERRORS = (msgspec.MsgspecError, ValueError, TypeError, OverflowError, RecursionError)
+
+
+class CborRaw(bytes):
+    """Arguments or ArgumentsKw in CBOR; empty: none."""
+
+    __slots__ = ()
 
 
 class Relayed(msgspec.Struct, frozen=True, array_like=True):
@@ -190,9 +199,13 @@ class Wire:
 
     def _encode_anew(self, message: Any) -> bytes:
         head = _HEADS.get(type(message))
-        if head is None or type(message.args) is not RAW:
+        if head is None:
             return self._serializer.encode(message)
         args, kwargs = message.args, message.kwargs
+        if type(args) is not RAW:
+            if type(args) is CborRaw:
+                return self._encode_unpacked(message)
+            return self._serializer.encode(message)
         if len(args) and (memoryview(args)[0] < _FIRST_OF_MSGPACK) != self._is_json:
             return self._encode_unpacked(message)
         fields = head(message)
@@ -210,6 +223,55 @@ class Wire:
     def _encode_unpacked(self, message: Any) -> bytes:
         args, kwargs = unpacked(message.args, message.kwargs)
         return self._serializer.encode(msgspec.structs.replace(message, args=args, kwargs=kwargs))
+
+
+class CborWire(Wire):
+    """The same for CBOR, which msgspec does not know: cbor2 takes messages apart item by item."""
+
+    def __init__(self) -> None:
+        super().__init__(CBOR)
+
+    def decode(self, received: bytes) -> Any:
+        """See ``Wire.decode``."""
+        count = received[0] - _FIRST_OF_CBOR if received else 0
+        if not 0 < count <= _MOST_ELEMENTS:
+            return self._serializer.decode(received)  # no list, or one that is spelt at length
+        items = CBOR.items_ending(received, count, offset=1)
+        message: Any = parse_message([value for value, _ in items])
+        relayed = _RELAYED.get(message.WAMP_CODE)
+        if relayed is None:
+            return message
+        _check_keys([value for value, _ in items])
+        *names, _, _ = relayed.__struct_fields__
+        at = len(names) + 1
+        if count <= at or items[at][0] is None:
+            return message
+        ends = [end for _, end in items]
+        args = CborRaw(received[ends[at - 1] : ends[at]])
+        kwargs = CborRaw(received[ends[at] : ends[at + 1]] if count > at + 1 else b"")
+        return relayed(*[getattr(message, name) for name in names], args, kwargs)
+
+    def _encode_anew(self, message: Any) -> bytes:
+        head = _HEADS.get(type(message))
+        if head is None:
+            return self._serializer.encode(message)
+        args, kwargs = message.args, message.kwargs
+        if type(args) is not CborRaw:
+            if type(args) is RAW:
+                return self._encode_unpacked(message)
+            return self._serializer.encode(message)
+        fields = head(message)
+        try:
+            octets = CBOR.dumps(fields)
+        except (*_ERRORS, CBOR.library.CBOREncodeError):
+            return self._encode_unpacked(message)
+        count = len(fields) + 1 + bool(kwargs)
+        return b"".join((bytes((_FIRST_OF_CBOR + count,)), octets[1:], args, kwargs or b""))
+
+
+def wire_of(serializer: Serializer) -> Wire:
+    """Give the wire of a serializer."""
+    return CborWire() if serializer is CBOR else Wire(serializer)
 
 
 def _check_keys(level: list[Any]) -> None:
@@ -231,6 +293,9 @@ def _check_keys(level: list[Any]) -> None:
 
 def unpacked(args: Any, kwargs: Any) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
     """Decode a payload, whatever it is of; one that is decoded is given as it is."""
+    if type(args) is CborRaw:
+        (args,) = CBOR.items(args, 1)
+        (kwargs,) = CBOR.items(kwargs, 1) if kwargs else ({},)
     if type(args) is not RAW:
         return tuple(args or ()), kwargs or {}
     if not len(args):

@@ -16,6 +16,7 @@ from wampy.errors import (
 )
 from wampy.messages import Message
 from wampy.protocol.session import ClientProtocol
+from wampy.serializers import SERIALIZERS
 from wampy.session import raw
 from wampy.session.establishing import Establishing
 from wampy.session.futures import CallFuture, ProgressiveResults, ProgressWaiter, Waiter, value_of
@@ -47,7 +48,8 @@ class Session(Establishing):
         ticket: the secret; never sent in the clear beyond this machine, in no log and no ``repr``.
         reconnect: False: a lost connection stays lost.
         timeout: seconds that a request waits when nobody says how long, connecting included.
-        serializer: ``msgpack`` or ``json``; default: what the Router takes, in this order.
+        serializer: ``msgpack``, ``json``, or ``cbor`` (needs the extra of that name); default: what
+            the Router takes, in this order.
         on_join: called after each join; the first time within ``begin``, later in a thread of its
             own. Must not wait for long.
         on_leave: called when a joined Session was lost or has ended, in a thread of its own.
@@ -78,12 +80,15 @@ class Session(Establishing):
             raise TypeError(f"a router is a URL or has a `url`, got {router!r}")
         if (authid is None) != (ticket is None):
             raise TypeError("authid and ticket go together")
+        if serializer is not None and serializer not in SERIALIZERS:
+            hint = ": pip install 'wampy-stack[cbor]'" if serializer == "cbor" else ""
+            raise ValueError(f"no serializer {serializer!r}, but {', '.join(SERIALIZERS)}{hint}")
         self.realm: str = realm or getattr(router, "realm", None) or "realm1"
         auth = Anonymous() if authid is None or ticket is None else Ticket(authid, ticket)
         super().__init__(
             url,
             protocol=lambda: ClientProtocol(self.realm, auth),
-            serializers=("msgpack", "json") if serializer is None else (serializer,),
+            serializers=tuple(SERIALIZERS) if serializer is None else (serializer,),
             has_secret=ticket is not None,
             reconnects=reconnect,
             timeout_s=timeout,

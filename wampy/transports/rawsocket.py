@@ -15,7 +15,11 @@ _MAX_LENGTH_EXPONENT = 15
 _MAX_RECEIVE_BYTES = 2**24
 #: The most that the three octets of a length can say.
 _MAX_FRAME_BYTES = 2**24 - 1
-_SERIALIZER_IDS = {"json": rawsocket.SERIALIZER_JSON, "msgpack": rawsocket.SERIALIZER_MSGPACK}
+_SERIALIZER_IDS = {
+    "json": rawsocket.SERIALIZER_JSON,
+    "msgpack": rawsocket.SERIALIZER_MSGPACK,
+    "cbor": rawsocket.SERIALIZER_CBOR,
+}
 _KINDS = {
     rawsocket.FrameKind.PING: FrameKind.PING,
     rawsocket.FrameKind.PONG: FrameKind.PONG,

@@ -65,7 +65,7 @@ class StreamTransport:
         url: what was connected to, for errors.
         sock: connected, the handshake of the transport done; owned by this object from now on.
         codec: frames and unframes.
-        serializer_name: what was agreed on: ``json`` or ``msgpack``.
+        serializer_name: what was agreed on: ``json``, ``msgpack`` or ``cbor``.
         max_send_bytes: the longest message that the Router takes.
         is_private: nobody between here and the Router can read along: TLS, loopback, unix socket.
         first: bytes that came right behind the handshake.

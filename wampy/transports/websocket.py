@@ -17,7 +17,7 @@ from wampy.transports.stream import DeadlineSocket, StreamTransport, explain, op
 MAX_SEND_BYTES = 2**24
 #: The longest message that we take.
 MAX_RECEIVE_BYTES = 2**26
-_SUBPROTOCOLS = {"msgpack": "wamp.2.msgpack", "json": "wamp.2.json"}
+_SUBPROTOCOLS = {name: f"wamp.2.{name}" for name in ("msgpack", "json", "cbor")}
 
 
 def connect_websocket(

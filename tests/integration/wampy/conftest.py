@@ -23,7 +23,9 @@ def router(request: pytest.FixtureRequest) -> RealRouter:
     return found
 
 
-@pytest.fixture(params=["ws msgpack", "ws json", "unix msgpack", "tcp json"])
+@pytest.fixture(
+    params=["ws msgpack", "ws json", "ws cbor", "unix msgpack", "unix cbor", "tcp json"]
+)
 def way(request: pytest.FixtureRequest, router: RealRouter) -> dict[str, Any]:
     """Give each way in, as arguments of Session."""
     kind, serializer = request.param.split()

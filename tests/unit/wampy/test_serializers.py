@@ -3,12 +3,15 @@ from __future__ import annotations
 import base64
 import collections
 import datetime
+import decimal
 import enum
 import json
+import re
 import sys
 import types
 from typing import Any
 
+import cbor2
 import msgspec
 import pytest
 
@@ -21,7 +24,16 @@ from wampy.serializers import MAX_DEPTH, SERIALIZERS, Serializer
 JSON: Any = serializers.JSON
 MSGPACK: Any = serializers.MSGPACK
 
+CBOR: Any = serializers.CBOR
+
 BOTH = [pytest.param(JSON, id="json"), pytest.param(MSGPACK, id="msgpack")]
+ALL = [*BOTH, pytest.param(CBOR, id="cbor")]
+#: Encoders that check nothing.
+ENCODE: dict[str, Any] = {
+    "json": lambda value: json.dumps(value).encode(),
+    "msgpack": msgspec.msgpack.encode,
+    "cbor": cbor2.dumps,
+}
 
 
 def nested(depth: int) -> list:
@@ -34,7 +46,8 @@ def nested(depth: int) -> list:
 
 def wire(serializer: Serializer, value: object) -> bytes:
     """Give bytes that nobody has checked."""
-    return json.dumps(value).encode() if serializer is JSON else msgspec.msgpack.encode(value)
+    octets: bytes = ENCODE[serializer.name](value)
+    return octets
 
 
 def yielded(*args: object, **kwargs: object) -> Yield:
@@ -42,19 +55,23 @@ def yielded(*args: object, **kwargs: object) -> Yield:
 
 
 def test_what_a_client_offers_and_in_which_order():
-    assert list(SERIALIZERS.items()) == [("msgpack", MSGPACK), ("json", JSON)]
+    assert list(SERIALIZERS.items()) == [("msgpack", MSGPACK), ("json", JSON), ("cbor", CBOR)]
 
 
 @pytest.mark.parametrize(
     ("serializer", "expected"),
-    [(JSON, ("json", False, "wamp.2.json", 1)), (MSGPACK, ("msgpack", True, "wamp.2.msgpack", 2))],
+    [
+        (JSON, ("json", False, "wamp.2.json", 1)),
+        (MSGPACK, ("msgpack", True, "wamp.2.msgpack", 2)),
+        (CBOR, ("cbor", True, "wamp.2.cbor", 3)),
+    ],
 )
 def test_names_and_numbers(serializer, expected):
     names = (serializer.name, serializer.is_binary, serializer.websocket_subprotocol)
     assert (*names, serializer.rawsocket_id) == expected
 
 
-@pytest.mark.parametrize("serializer", BOTH)
+@pytest.mark.parametrize("serializer", ALL)
 @pytest.mark.parametrize(
     "value",
     [
@@ -99,7 +116,7 @@ class Octets(bytes):
 Pair = collections.namedtuple("Pair", "a b")
 
 
-@pytest.mark.parametrize("serializer", BOTH)
+@pytest.mark.parametrize("serializer", ALL)
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
@@ -125,7 +142,7 @@ def test_what_is_one_of_wamps_types_is_sent_as_that(serializer, value, expected)
     assert type(decoded.args[0]) is type(expected)
 
 
-@pytest.mark.parametrize("serializer", BOTH)
+@pytest.mark.parametrize("serializer", ALL)
 @pytest.mark.parametrize(
     ("value", "what"),
     [
@@ -147,12 +164,12 @@ def test_what_is_one_of_wamps_types_is_sent_as_that(serializer, value, expected)
     ids=ascii,
 )
 def test_what_cannot_be_sent_is_named_with_its_place(serializer, value, what):
-    """The same for both: or it would depend on the Router whether a program works."""
+    """The same for all: or it would depend on the Router whether a program works."""
     with pytest.raises(SerializationError, match=rf"^YIELD: .*{what}"):
         serializer.encode(yielded(["fine", value]))
 
 
-@pytest.mark.parametrize("serializer", BOTH)
+@pytest.mark.parametrize("serializer", ALL)
 def test_the_place_leads_to_the_value(serializer):
     deep = {"rows": [1, {"when": datetime.date(2020, 1, 1)}]}
     with pytest.raises(SerializationError) as failure:
@@ -167,7 +184,7 @@ def test_the_place_leads_to_the_value(serializer):
         serializer.encode(Call(request_id=1, procedure="a.\ud800"))
 
 
-@pytest.mark.parametrize("serializer", BOTH)
+@pytest.mark.parametrize("serializer", ALL)
 def test_what_contains_itself(serializer):
     endless: list = []
     endless.append(endless)
@@ -187,7 +204,8 @@ def test_what_json_alone_does_not_know():
     ]:
         with pytest.raises(SerializationError, match=rf"^YIELD: args\[1\] is .*{what}"):
             JSON.encode(yielded("a", value))
-        assert repr(MSGPACK.decode(MSGPACK.encode(yielded(value))).args) == repr((value,))
+        for other in (MSGPACK, CBOR):
+            assert repr(other.decode(other.encode(yielded(value))).args) == repr((value,))
 
 
 def test_a_key_that_begins_with_nul_is_a_text():
@@ -199,7 +217,10 @@ def test_what_msgpack_alone_does_not_know():
     for value in (1 << 64, -(1 << 63) - 1):
         with pytest.raises(SerializationError, match=r"args\[0\] is an integer beyond 64 bits"):
             MSGPACK.encode(yielded(value))
-        assert JSON.decode(JSON.encode(yielded(value))).args == (value,)
+        for other in (JSON, CBOR):
+            # With a value beside it that makes it look twice.
+            decoded = other.decode(other.encode(yielded(value, bytearray(b"x"))))
+            assert decoded.args == (value, b"x")
 
 
 class Moody(collections.UserDict):
@@ -212,7 +233,7 @@ class Moody(collections.UserDict):
         return object() if self.looks % 2 == 0 else 1
 
 
-@pytest.mark.parametrize("serializer", BOTH)
+@pytest.mark.parametrize("serializer", ALL)
 def test_what_changes_while_it_is_encoded(serializer):
     """Another thread may do that: no more is known then, but it is the same error."""
     with pytest.raises(SerializationError, match="YIELD: a object cannot be put on the wire"):
@@ -225,7 +246,7 @@ def test_an_integer_that_python_does_not_spell(serializer):
         serializer.encode(yielded(10**5000))
 
 
-@pytest.mark.parametrize("serializer", BOTH)
+@pytest.mark.parametrize("serializer", ALL)
 def test_a_signature_is_not_in_the_error(serializer):
     with pytest.raises(SerializationError, match="signature is a text with") as failure:
         serializer.encode(Authenticate(signature="secret\ud800"))
@@ -237,7 +258,7 @@ def test_a_signature_that_would_arrive_as_bytes():
         JSON.encode(Authenticate(signature="\0secret"))
 
 
-@pytest.mark.parametrize("serializer", BOTH)
+@pytest.mark.parametrize("serializer", ALL)
 def test_depth_is_limited_both_ways(serializer):
     """The Arguments are the first of them."""
     fits = yielded(nested(MAX_DEPTH - 1))
@@ -251,10 +272,10 @@ def test_depth_is_limited_both_ways(serializer):
         serializer.decode(wire(serializer, [50, 1, {"a": nested(MAX_DEPTH)}]))
 
 
-@pytest.mark.parametrize("serializer", BOTH)
+@pytest.mark.parametrize("serializer", ALL)
 def test_depth_that_would_end_the_stack(serializer):
-    opening = b"[" if serializer is JSON else b"\x91"
-    with pytest.raises(RemoteProtocolError, match="nested too deeply"):
+    opening = {"json": b"[", "msgpack": b"\x91", "cbor": b"\x81"}[serializer.name]
+    with pytest.raises(RemoteProtocolError, match=r"nested too deeply|nesting depth"):
         serializer.decode(opening * 200_000)
 
 
@@ -282,7 +303,7 @@ def test_a_list_as_key():
         MSGPACK.decode(b"\x94\x32\x01\x80\x91\x81" + deep + b"\x01")
 
 
-@pytest.mark.parametrize("serializer", BOTH)
+@pytest.mark.parametrize("serializer", ALL)
 @pytest.mark.parametrize(
     ("fields", "what"),
     [
@@ -307,7 +328,7 @@ def test_it_says_what_is_wrong_with_a_message(serializer, fields, what):
         serializer.decode(wire(serializer, fields))
 
 
-@pytest.mark.parametrize("serializer", BOTH)
+@pytest.mark.parametrize("serializer", ALL)
 def test_what_msgspec_refuses_and_wamp_need_not(serializer):
     assert serializer.decode(wire(serializer, [50, 1, {}, None, None])).args == ()
     assert serializer.decode(wire(serializer, [50, 7.0, {}])).request_id == 7
@@ -378,3 +399,59 @@ def test_msgpack_takes_extension_types_from_those_who_send_them():
     decoded = MSGPACK.decode(msgspec.msgpack.encode([50, 1, {}, [extension, now]]))
     assert (decoded.args[0].code, bytes(decoded.args[0].data)) == (5, b"x")
     assert decoded.args[1] == now
+
+
+@pytest.mark.parametrize(
+    ("received", "what"),
+    [
+        (b"", "not CBOR"),
+        (b"\xff", "not CBOR"),
+        (b"\x83\x18\x32\x01", "not CBOR"),
+        (b"\x83\x18\x32\x01\xa0\x00", "something follows"),
+        (b"\x9b\x00\x00\x00\xff\xff\xff\xff\xff", "not CBOR"),
+        (b"\x5b\x00\x00\x00\xff\xff\xff\xff\xff", "not CBOR"),
+        (b"\x84\x18\x32\x01\xa0\x81\x61\xff", "not CBOR"),
+        (b"\x84\x18\x32\x01\xa0\x81\x1c", "not CBOR"),
+        (b"\x84\x18\x32\x01\xa0\x81\xc0\x61x", "not CBOR"),
+    ],
+)
+def test_what_is_no_cbor(received, what):
+    with pytest.raises(RemoteProtocolError, match=what):
+        CBOR.decode(received)
+
+
+def test_cbor_takes_lists_of_no_given_length():
+    message = CBOR.decode(b"\x9f\x18\x32\x01\xbf\xff\x9f\x7f\x61a\x61b\xff\xff\xff")
+    assert message == Result(request_id=1, details={}, args=("ab",))
+
+
+def test_cbor_takes_dates_and_leaves_other_tags_as_they_are():
+    """The Router passes them on from anybody: a refusal would end the Session."""
+    now = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
+    values = [now, decimal.Decimal("1.5"), {1, 2}, cbor2.CBORTag(5000, "x"), re.compile("a+")]
+    decoded = CBOR.decode(cbor2.dumps([50, 1, {}, values])).args
+    assert decoded[0] == now
+    assert [(one.tag, one.value) for one in decoded[1:]] == [
+        (4, [-1, 15]),
+        (258, [1, 2]),
+        (5000, "x"),
+        (35, "a+"),
+    ]
+
+
+def test_no_tag_of_cbor_makes_a_value_that_contains_itself():
+    cycle: list = []
+    cycle.append(cycle)
+    shared = cbor2.dumps([50, 1, {}, [cycle]], value_sharing=True)
+    decoded = CBOR.decode(b"\x84\x18\x32\x01\xa0\x81\xd8\x1c\x81\xd8\x1d\x00").args
+    assert (decoded[0].tag, decoded[0].value[0].tag) == (28, 29)
+    with pytest.raises(RemoteProtocolError):
+        CBOR.decode(shared)  # the message itself is marked as shared there
+
+
+def test_undefined_is_none():
+    undefined = cbor2.undefined
+    fields = [50, 1, {}, [undefined, [undefined], {"a": undefined}], {"k": undefined}]
+    message = CBOR.decode(cbor2.dumps(fields))
+    assert message.args == (None, [None], {"a": None})
+    assert message.kwargs == {"k": None}

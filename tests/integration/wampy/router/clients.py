@@ -8,13 +8,19 @@ from collections import deque
 from pathlib import Path
 from typing import Any, Self
 
+import cbor2
 import msgspec
 
 from tests.support import TIME_SCALE
 from wampy.protocol.rawsocket import FrameReader
+from wampy.serializers import SERIALIZERS
 from wampy.transports.frames import FrameKind, WebSocketCodec
 
-_CODECS: dict[str, Any] = {"json": msgspec.json, "msgpack": msgspec.msgpack}
+_CODECS: dict[str, Any] = {
+    "json": (msgspec.json.encode, msgspec.json.decode),
+    "msgpack": (msgspec.msgpack.encode, msgspec.msgpack.decode),
+    "cbor": (cbor2.dumps, cbor2.loads),
+}
 ROLES: dict[str, Any] = {role: {} for role in ("caller", "callee", "publisher", "subscriber")}
 UPGRADE = (
     "GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -60,7 +66,7 @@ class Client:
         self.sock = connect(address, receive_bytes)
         self.close_code = 0
         self.pings = 0
-        self._module = _CODECS[serializer]
+        self._encode, self._decode = _CODECS[serializer]
         self._messages: deque[Any] = deque()
         self._requests = 0
         self._websocket: WebSocketCodec | None = None
@@ -75,13 +81,13 @@ class Client:
                 is_binary=serializer != "json", max_receive_bytes=1 << 30
             )
         else:
-            number = 1 if serializer == "json" else 2
+            number = SERIALIZERS[serializer].rawsocket_id
             self.sock.sendall(bytes((0x7F, max_exponent << 4 | number, 0, 0)))
             assert self.sock.recv(4)[1] & 0x0F == number
 
     def encode(self, *fields: Any) -> bytes:
         """Give the bytes of a message, framed."""
-        octets = self._module.encode(fields)
+        octets = self._encode(fields)
         if self._websocket is not None:
             return self._websocket.message(octets)
         return len(octets).to_bytes(4, "big") + octets
@@ -104,7 +110,7 @@ class Client:
                 frames = self._websocket.feed(data)
             for kind, payload in frames:
                 if kind is FrameKind.MESSAGE:
-                    self._messages.append(self._module.decode(payload))
+                    self._messages.append(self._decode(payload))
                 elif kind is FrameKind.PING:
                     self.pings += 1
                 elif kind is FrameKind.CLOSE:

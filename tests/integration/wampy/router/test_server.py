@@ -23,7 +23,7 @@ from wampy.router.listening import ListenError
 from wampy.router.server import RouterServer
 
 WAYS = ["unix", "tcp", "ws"]
-SERIALIZERS = ["json", "msgpack"]
+SERIALIZERS = ["json", "msgpack", "cbor"]
 VALUES: list[Any] = [
     None, True, 0, -(2**40), 1.5, "ä€😀", "", [], [1, [2]], {"a": {"b": None}},
     b"\0\xff", [{"a": b""}], "\u2028", 2**63,
@@ -84,7 +84,8 @@ def test_an_error_of_the_callee_arrives_across_serializers(router, session):
 
 
 @pytest.mark.parametrize(
-    ("value", "here", "there"), [(math.nan, "msgpack", "json"), (2**70, "json", "msgpack")]
+    ("value", "here", "there"),
+    [(math.nan, "msgpack", "json"), (2**70, "json", "msgpack"), (2**70, "cbor", "msgpack")],
 )
 def test_a_value_that_the_other_serializer_lacks_ends_no_session(
     router, session, value, here, there

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import cbor2
 import msgspec
 import pytest
 
@@ -21,10 +22,16 @@ from wampy.messages import (
     Subscribe,
     Yield,
 )
-from wampy.router.wire import RAW, Relayed, Wire, unpacked
-from wampy.serializers import JSON, MSGPACK
+from wampy.router.wire import RAW, Relayed, Wire, unpacked, wire_of
+from wampy.serializers import CBOR, JSON, MSGPACK
 
-SERIALIZERS: dict[str, Any] = {"json": JSON, "msgpack": MSGPACK}
+SERIALIZERS: dict[str, Any] = {"json": JSON, "msgpack": MSGPACK, "cbor": CBOR}
+#: Encoders that check nothing.
+ENCODE: dict[str, Any] = {
+    "json": msgspec.json.encode,
+    "msgpack": msgspec.msgpack.encode,
+    "cbor": cbor2.dumps,
+}
 PAYLOADS: list[tuple[list[Any], dict[str, Any]]] = [
     ([], {}),
     ([1, "ä€😀", None, True, 1.5, -(2**40)], {}),
@@ -35,25 +42,25 @@ PAYLOADS: list[tuple[list[Any], dict[str, Any]]] = [
 ]
 
 
-@pytest.fixture(params=["json", "msgpack"])
+@pytest.fixture(params=["json", "msgpack", "cbor"])
 def here(request):
     return request.param
 
 
-@pytest.fixture(params=["json", "msgpack"])
+@pytest.fixture(params=["json", "msgpack", "cbor"])
 def there(request):
     return request.param
 
 
 def received(name: str, message: Any) -> Any:
-    return Wire(SERIALIZERS[name]).decode(SERIALIZERS[name].encode(message))
+    return wire_of(SERIALIZERS[name]).decode(SERIALIZERS[name].encode(message))
 
 
 @pytest.mark.parametrize(("args", "kwargs"), PAYLOADS)
 def test_payloads_arrive_as_they_were_sent(here, there, args, kwargs):
     call = received(here, Call(request_id=1, procedure="a.b", args=args, kwargs=kwargs))
     invocation = Invocation(request_id=2, registration_id=3, args=call.args, kwargs=call.kwargs)
-    got: Any = SERIALIZERS[there].decode(Wire(SERIALIZERS[there]).encode(invocation))
+    got: Any = SERIALIZERS[there].decode(wire_of(SERIALIZERS[there]).encode(invocation))
     assert (list(got.args), got.kwargs) == (args, kwargs)
     assert (got.request_id, got.registration_id) == (2, 3)
 
@@ -81,7 +88,7 @@ def test_each_kind_is_passed_on(here, there, message, passed_on):
     }
     sent = passed_on(**ids[passed_on], args=got.args, kwargs=got.kwargs)
     expected = passed_on(**ids[passed_on], args=[1], kwargs={"k": 2})
-    assert SERIALIZERS[there].decode(Wire(SERIALIZERS[there]).encode(sent)) == SERIALIZERS[
+    assert SERIALIZERS[there].decode(wire_of(SERIALIZERS[there]).encode(sent)) == SERIALIZERS[
         there
     ].decode(SERIALIZERS[there].encode(expected))
 
@@ -92,6 +99,18 @@ def test_between_equal_serializers_the_octets_stay_as_they_are():
     assert type(call.args) is RAW
     sent = Wire(JSON).encode(Result(request_id=1, args=call.args, kwargs=call.kwargs))
     assert sent == b"[50,1,{}," + octets + b"]"
+
+
+def test_between_cbor_and_cbor_they_stay_as_they_are_too():
+    """A list and a text of no given length; nobody has to decode a value of 80 bits."""
+    args, kwargs = b"\x9f\x7f\x61a\xff\xff", b"\xa1\x61k\xc2\x4a" + b"\1" * 10
+    wire = wire_of(CBOR)
+    call = wire.decode(b"\x86\x18\x30\x01\xa0\x63a.b" + args + kwargs)
+    assert (call.args, call.kwargs) == (args, kwargs)
+    sent = wire.encode(Result(request_id=1, args=call.args, kwargs=call.kwargs))
+    assert sent == b"\x85\x18\x32\x01\xa0" + args + kwargs
+    call = wire.decode(b"\x85\x18\x30\x01\xa0\x63a.b" + args)
+    assert wire.encode(Result(request_id=1, args=call.args)) == b"\x84\x18\x32\x01\xa0" + args
 
 
 def test_one_object_is_encoded_once(monkeypatch):
@@ -133,12 +152,15 @@ def test_a_failure_is_not_taken_for_the_one_before(monkeypatch):
             msgspec.msgpack.encode([48, 1, {}, "a.b", [msgspec.msgpack.Ext(5, b"x")]]),
             "json",
         ),
+        ("cbor", cbor2.dumps([48, 1, {}, "a.b", [2**70]]), "msgpack"),
+        ("cbor", cbor2.dumps([48, 1, {}, "a.b", [{1, 2}]]), "msgpack"),
+        ("cbor", cbor2.dumps([48, 1, {}, "a.b", [math.nan]]), "json"),
     ],
 )
 def test_a_value_that_the_other_lacks_is_an_error(name, octets, there):
-    call = Wire(SERIALIZERS[name]).decode(octets)
+    call = wire_of(SERIALIZERS[name]).decode(octets)
     with pytest.raises(SerializationError):
-        Wire(SERIALIZERS[there]).encode(
+        wire_of(SERIALIZERS[there]).encode(
             Invocation(request_id=1, registration_id=1, args=call.args, kwargs=call.kwargs)
         )
 
@@ -147,11 +169,12 @@ def test_a_detail_that_cannot_be_sent_is_an_error(here):
     call = received(here, Call(request_id=1, procedure="a.b", args=[1]))
     details = {"ppt_scheme": 2**80}
     invocation = Invocation(request_id=1, registration_id=1, details=details, args=call.args)
-    if here == "json":
-        assert str(2**80).encode() in Wire(JSON).encode(invocation)
+    if here != "msgpack":
+        sent: Any = SERIALIZERS[here].decode(wire_of(SERIALIZERS[here]).encode(invocation))
+        assert sent.details == details
     else:
         with pytest.raises(SerializationError):
-            Wire(MSGPACK).encode(invocation)
+            wire_of(SERIALIZERS[here]).encode(invocation)
 
 
 @pytest.mark.parametrize(
@@ -174,18 +197,19 @@ def test_keys_that_are_no_texts_are_refused(payload):
         [48, 1, {"ppt_x": payload}, "a.b"],
         [8, 68, 1, {"ppt_x": payload}, "a.b"],
     ):
-        with pytest.raises(RemoteProtocolError, match="key"):
-            Wire(MSGPACK).decode(msgspec.msgpack.encode(message))
+        for name in ("msgpack", "cbor"):
+            with pytest.raises(RemoteProtocolError, match="key"):
+                wire_of(SERIALIZERS[name]).decode(ENCODE[name](message))
 
 
 def test_nesting_that_is_too_deep_is_refused(here):
-    codec = {"json": msgspec.json, "msgpack": msgspec.msgpack}[here]
+    encode: Any = ENCODE[here]
     value: Any = []
     for _ in range(250):
         value = [value]
     for message in ([48, 1, {}, "a.b", value], [48, 1, {}, "a.b", [], {"k": value}]):
-        with pytest.raises(RemoteProtocolError, match="deep"):
-            Wire(SERIALIZERS[here]).decode(codec.encode(message))
+        with pytest.raises(RemoteProtocolError, match=r"deep|depth"):
+            wire_of(SERIALIZERS[here]).decode(encode(message))
 
 
 @pytest.mark.parametrize("depth", [1_000, 100_000])
@@ -215,13 +239,20 @@ def test_nesting_without_end_is_refused(depth):
         ("msgpack", b"\x95\x30\x01\x80\xa1a\x91\xc0\xc0"),
         ("msgpack", b"\x95\x30\x01\x80\xa1a\x91"),
         ("msgpack", b"\x96\x30\x01\x80\xa1a\x90\x81\x01\x02"),
+        ("cbor", b"\x85\x18\x30\x01\xa0\x61a\x81\x61\xff"),
+        ("cbor", b"\x85\x18\x30\x01\xa0\x61a\x81\x1c"),
+        ("cbor", b"\x85\x18\x30\x01\xa0\x61a\x80\x80"),
+        ("cbor", b"\x85\x18\x30\x01\xa0\x61a\x81"),
+        ("cbor", b"\x85\x18\x30\x01\xa0\x61a\xa0"),
+        ("cbor", b"\x80"),
+        ("cbor", b""),
         ("msgpack", b"\xc0"),
         ("msgpack", b""),
     ],
 )
 def test_what_is_no_message_is_refused(name, octets):
     with pytest.raises(RemoteProtocolError):
-        Wire(SERIALIZERS[name]).decode(octets)
+        wire_of(SERIALIZERS[name]).decode(octets)
 
 
 @pytest.mark.parametrize(
@@ -240,9 +271,20 @@ def test_what_is_not_passed_on_is_decoded(here, message):
 def test_a_payload_of_null_is_none(payload):
     call = Wire(JSON).decode(b'[48,1,{},"a.b"' + payload + b"]")
     assert unpacked(call.args, call.kwargs) == ((), {})
-    sent = Wire(MSGPACK).encode(Result(request_id=1, args=call.args, kwargs=call.kwargs))
-    result: Any = MSGPACK.decode(sent)
-    assert list(result.args or ()) == []
+    for other in (MSGPACK, CBOR):
+        sent = wire_of(other).encode(Result(request_id=1, args=call.args, kwargs=call.kwargs))
+        result: Any = other.decode(sent)
+        assert list(result.args or ()) == []
+
+
+@pytest.mark.parametrize("payload", [[None], [None, None], [[], None], []])
+def test_so_it_is_in_cbor(payload):
+    call = wire_of(CBOR).decode(cbor2.dumps([48, 1, {}, "a.b", *payload]))
+    assert unpacked(call.args, call.kwargs) == ((), {})
+    for other in (MSGPACK, CBOR):
+        sent = wire_of(other).encode(Result(request_id=1, args=call.args, kwargs=call.kwargs))
+        result: Any = other.decode(sent)
+        assert list(result.args or ()) == []
 
 
 def test_what_is_decoded_already_is_given_as_it_is():
