@@ -72,7 +72,10 @@ class Tls:
 
 @dataclass(frozen=True, slots=True)
 class RouterLimits:
-    """``[router.limits]``: what one client may cost the built-in Router."""
+    """``[router.limits]``: what one client may cost; Crossbar keeps message size and pings.
+
+    Of ``sessions`` it keeps those of the public listener.
+    """
 
     message_bytes: int = 16 * 2**20
     sessions: int = 10_000
@@ -106,7 +109,7 @@ class RouterSection:
     Attributes:
         type: ``builtin``, ``crossbar`` or ``external``.
         port: 0 for a free one.
-        tls: builtin: of the public listener; None: it is plain.
+        tls: of the public listener; None: it is plain.
         config: crossbar: the user's own node config, absolute.
         command: crossbar: another executable.
         url: external: the Router that already runs; empty otherwise.
@@ -114,9 +117,9 @@ class RouterSection:
         anonymous: the role of who joins over TCP without a ticket, or ``off``.
         tickets: by authid.
         roles: the permissions of each role.
-        wampcra, scram, cryptosign: builtin: who else may join, by authid.
-        authorizer: builtin: the procedure that decides where no permission matches; None: nobody.
-        limits: builtin.
+        wampcra, scram, cryptosign: who else may join, by authid.
+        authorizer: the procedure that decides where no permission matches; None: nobody.
+        limits: Crossbar keeps some, the others are faults there.
     """
 
     type: str

@@ -8,6 +8,7 @@ from typing import Any
 
 from orchestrator.core.spec import Kind, PeerSpec, RestartPolicy
 from orchestrator.manifest import schema
+from orchestrator.manifest.crossbar_rules import check_crossbar
 from orchestrator.manifest.faults import shown
 from orchestrator.manifest.model import (
     LogsSection,
@@ -29,11 +30,9 @@ _ONLY_FOR = {
     "path": ("builtin", "crossbar"),
     "auth": ("builtin", "crossbar"),
     "roles": ("builtin", "crossbar"),
-    "limits": ("builtin",),
-    "tls": ("builtin",),
+    "limits": ("builtin", "crossbar"),
+    "tls": ("builtin", "crossbar"),
 }
-#: Keys of ``[router.auth]`` that the built-in Router alone offers.
-_BUILTIN_AUTH = ("wampcra", "scram", "cryptosign", "authorizer")
 
 
 def stack_section(node: Node, folder: Path, reading: Reading) -> StackSection:
@@ -133,7 +132,7 @@ def _check_router(
         _check_ticket_in_clear(section, given, reading)
         return
     if "config" in given:
-        for name in ("auth", "roles"):
+        for name in ("auth", "roles", "limits", "tls"):
             if name in given:
                 reading.fault(
                     given[name].path, "expected no such table with config: your own node decides"
@@ -153,6 +152,8 @@ def _check_router(
             "or say insecure = true if that is what you want",
         )
     _check_roles(section, given, reading)
+    if section.type == "crossbar":
+        check_crossbar(section, given, reading)
 
 
 def _check_roles(section: RouterSection, given: dict[str, Node], reading: Reading) -> None:
@@ -165,10 +166,6 @@ def _check_roles(section: RouterSection, given: dict[str, Node], reading: Readin
             f'expected "off" or a role with permissions, got {shown(section.anonymous)}; '
             f"head them [[router.roles.{section.anonymous}]]",
         )
-    if section.type == "crossbar":
-        for name in _BUILTIN_AUTH:
-            if name in own:
-                reading.fault(own[name].path, 'expected only with type = "builtin"')
     users = [
         (method, authid, user)
         for method in ("ticket", "wampcra", "scram", "cryptosign")

@@ -2,9 +2,9 @@
 
 The supervisor carries a plan out; what is known of one kind of Router is said here only. A file
 each: ``launch`` (the plan's shape), ``principals`` (who joins in this run), ``ports``, ``crossbar``
-(plans for Crossbar), ``crossbar_config`` (its node configuration: roles, transports),
-``own_config`` (a node configuration of the user's own), ``external``, and ``diagnosis`` (why a
-Router ended).
+(plans for Crossbar), ``crossbar_config`` (its node configuration, with ``crossbar_roles``,
+``crossbar_auth`` and ``crossbar_tls``), ``own_config`` (a node configuration of the user's own),
+``external``, and ``diagnosis`` (why a Router ended).
 """
 
 from __future__ import annotations

@@ -21,6 +21,7 @@ from orchestrator.manifest.model import Manifest
 from orchestrator.paths import bindable
 from orchestrator.router import own_config
 from orchestrator.router.crossbar_config import node_config
+from orchestrator.router.crossbar_tls import listening_tls
 from orchestrator.router.diagnosis import CrossbarDiagnosis
 from orchestrator.router.launch import RouterLaunch
 from orchestrator.router.principals import Principals, joined_as
@@ -46,7 +47,10 @@ def plan_generated(manifest: Manifest, principals: Principals, port: int) -> Rou
     command = _command(manifest)
     folder = manifest.stack.run_dir / "router"
     socket_path = bindable(manifest.stack.run_dir / "router.sock")
-    config = node_config(router, realm, principals, port, str(socket_path))
+    tls, files = None, dict[Path, str]()
+    if router.tls is not None:
+        tls, files = listening_tls(router.tls, folder)
+    config = node_config(router, realm, principals, port, str(socket_path), tls)
     host = f"[{router.host}]" if ":" in router.host else router.host
     return RouterLaunch(
         type="crossbar",
@@ -54,8 +58,8 @@ def plan_generated(manifest: Manifest, principals: Principals, port: int) -> Rou
         # The generated configuration runs no code of the user's, so none is to be found.
         env={"PYTHONUNBUFFERED": "1", "PYTHONPATH": "", "PYTHONHOME": ""},
         cwd=folder,
-        files={folder / "config.json": json.dumps(config, indent=1)},
-        public_url=f"ws://{host}:{port}/{router.path.strip('/')}",
+        files={folder / "config.json": json.dumps(config, indent=1), **files},
+        public_url=f"{'ws' if tls is None else 'wss'}://{host}:{port}/{router.path.strip('/')}",
         stack_url=f"unix://{socket_path}",
         realm=realm,
         host=router.host,

@@ -274,8 +274,8 @@ def test_variables_come_from_the_environment_then_from_env_files(tmp_path):
             "[router] tls.certificate: expected a file, got",
         ),
         (
-            "[router]\ntype = 'crossbar'\ntls = { key = 'k', certificate = 'c' }",
-            '[router] tls: expected only with type = "builtin", got "crossbar"',
+            "[router]\ntype = 'external'\ntls = { key = 'k', certificate = 'c' }",
+            '[router] tls: expected only with type = "builtin", got "external"',
         ),
         (
             "[router]\ntype = 'crossbar'\nconfig = 'no.json'",
@@ -313,10 +313,6 @@ def test_variables_come_from_the_environment_then_from_env_files(tmp_path):
             "[router.auth] cryptosign.a.authorized_keys[0]: expected a public key",
         ),
         ("[router.auth]\nauthorizer = 'a b'", "[router.auth] authorizer: expected"),
-        (
-            "[router]\ntype = 'crossbar'\n[router.auth]\nauthorizer = 'a.b'",
-            '[router.auth] authorizer: expected only with type = "builtin"',
-        ),
         ("[router.auth]\nanonymous = 'guest'", '[router.auth] anonymous: expected "off" or a role'),
         (
             "[router.auth]\nticket = { bob = { role = 'x', secret = 's' } }",
@@ -351,8 +347,8 @@ def test_variables_come_from_the_environment_then_from_env_files(tmp_path):
             "[router.limits] ping.interval: expected a duration",
         ),
         (
-            "[router]\ntype = 'crossbar'\n[router.limits]\nsessions = 5",
-            '[router.limits]: expected only with type = "builtin", got "crossbar"',
+            "[router]\ntype = 'external'\n[router.limits]\nsessions = 5",
+            '[router.limits]: expected only with type = "builtin", got "external"',
         ),
         # [defaults]
         ("[defaults]\napp = 'm:A'", "[defaults] app: not a default: it belongs to each"),
