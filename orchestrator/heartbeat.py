@@ -4,6 +4,9 @@ All heartbeats of one interval go out in one write, the canary (a call to the or
 procedure, by way of the Router) first: what is not answered when the canary was is the Instance's
 fault; what is not answered when the canary was not either is unknown. If the loop itself was late
 (the machine was suspended, this process stopped), nothing that is due by then counts.
+
+A Router that tells of the Instances by itself (see ``orchestrator.notices``) is listened to: who
+has just registered, or lost something, is asked at that moment and not when its turn comes.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from typing import Any
 from orchestrator.core.spec import HeartbeatPolicy
 from orchestrator.core.states import InstanceId
 from orchestrator.loop import Loop, Timer
+from orchestrator.notices import Notices, PeerJoined, PeerLost, PeerRegistered
 from orchestrator.wire import Wire
 from wampy.auth import Ticket
 from wampy.errors import WampyError
@@ -22,6 +26,7 @@ from wampy.messages import Message
 from wampy.protocol.session import (
     Challenged,
     ClientProtocol,
+    EventReceived,
     Invoked,
     Joined,
     Left,
@@ -43,6 +48,9 @@ PROBE_MAX_S = 0.5
 JOIN_S = 10.0
 #: Seconds that an Instance gets to join and register again before its misses count.
 RETURN_S = 5.0
+#: Seconds from the notice that a session has ended to the look at its Instance: who died has been
+#: found dead by then, who was draining is not watched any more.
+LOOK_S = 0.05
 
 
 @dataclass(slots=True)
@@ -55,27 +63,45 @@ class Watched:
     policy: HeartbeatPolicy
     is_probing: bool = True
     probe_delay_s: float = PROBE_FIRST_S
+    probe: Timer | None = None
     #: It was ready and lost its Session: until then (monotonic) it may come back by itself.
     returns_until: float | None = None
 
 
 @dataclass(slots=True)
 class Call:
-    """A call under way: what it asks, and when it was sent. ``watched`` None: the canary."""
+    """A call under way: what it asks, and when it was sent. ``watched`` None: the canary.
+
+    ``is_look``: the Router has told that the Instance may have lost something.
+    """
 
     watched: Watched | None
     sent_at: float
+    is_look: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """Who hears what comes of it; all called in the loop's thread."""
+    """Who hears what comes of it; all called in the loop's thread.
+
+    Attributes:
+        joined, lost: the Session with the Router itself; ``lost`` with the reason.
+        answered: a heartbeat, with its content and round trip in seconds.
+        missed: a heartbeat that was not answered, though the canary was.
+        canary_missed: how many in a row.
+        peer_joined, peer_left: the pid of a process that has joined, or of one that has lost a
+            session or a procedure; only from a Router that tells.
+        unreachable: the Instance is alive, and cannot be called any more.
+    """
 
     joined: Callable[[], None]
     lost: Callable[[str], None]
     answered: Callable[[InstanceId, int, dict[str, Any], float], None]
     missed: Callable[[InstanceId, int], None]
     canary_missed: Callable[[int], None]
+    peer_joined: Callable[[int], None]
+    peer_left: Callable[[int], None]
+    unreachable: Callable[[InstanceId, int], None]
 
 
 @dataclass(slots=True)
@@ -90,6 +116,7 @@ class RouterSession:
     """The orchestrator's Session with the Router, in the supervisor's loop; nothing blocks.
 
     From ``connect()`` to ``disconnect()`` it is kept up: whenever it is lost, it is tried again.
+    ``is_told``: the Router tells of the Instances by itself.
     """
 
     def __init__(
@@ -102,6 +129,7 @@ class RouterSession:
         ticket: str | None,
         stack: str,
         listener: Listener,
+        is_told: bool = False,
     ) -> None:
         self._loop = loop
         self._url = url
@@ -109,6 +137,8 @@ class RouterSession:
         self._credential = None if authid is None else (authid, ticket or "")
         self._stack = stack
         self._listener = listener
+        self._is_told = is_told
+        self._notices: Notices | None = None
         self._echo = f"wampy.{stack}.orchestrator.echo"
         self._wire: Wire | None = None
         self._protocol: ClientProtocol | None = None
@@ -184,6 +214,7 @@ class RouterSession:
     def _closed(self, reason: str) -> None:
         self._wire = None
         self._protocol = None
+        self._notices = None
         self._calls.clear()
         self._is_joined = False
         self._canary_misses.clear()
@@ -215,14 +246,21 @@ class RouterSession:
             call = self._calls.pop(received.request_id, None)
             if call is not None:
                 self._answered(call, received)
+            elif self._notices is not None and self._notices.is_for(received):
+                self._send(self._notices.answered(received, self._protocol))
             elif not self._is_joined:
                 self._registered(received)
+        elif isinstance(received, EventReceived):
+            self._heard(received)
         elif isinstance(received, Invoked):
             invocation = received.invocation
             self._send([self._protocol.yield_(invocation.request_id, invocation.args, {}, {})])
         elif isinstance(received, Challenged):
             self._send([received.authenticate])
         elif isinstance(received, Joined):
+            if self._is_told:
+                self._notices = Notices(self._stack)
+                self._send(self._notices.requests(self._protocol))
             self._register(self._protocol)
         elif isinstance(received, (Rejected, Left)):
             self._wire.close(str(getattr(received, "reason", received)))
@@ -252,6 +290,39 @@ class RouterSession:
                 else:
                     self._probe(watched)
 
+    # ------------------------------------------------------------------ what the Router tells
+
+    def _heard(self, received: EventReceived) -> None:
+        assert self._notices is not None  # nothing else is subscribed to
+        match self._notices.heard(received.event):
+            case PeerJoined(pid):
+                self._listener.peer_joined(pid)
+            case PeerRegistered(instance):
+                watched = self._find(instance)
+                if watched is not None and watched.is_probing:
+                    watched.probe_delay_s = PROBE_FIRST_S
+                    self._probe(watched)
+            case PeerLost(pid):
+                protocol = self._protocol
+
+                def lost() -> None:
+                    if protocol is self._protocol:
+                        self._listener.peer_left(pid)
+
+                self._loop.call_later(LOOK_S, lost)
+
+    def look(self, instance: InstanceId) -> None:
+        """Ask a watched Instance now: it may have lost its session, or a procedure."""
+        watched = self._find(instance)
+        if watched is not None and not watched.is_probing:
+            self._call([None, watched], watched.policy, is_look=True)
+
+    def _find(self, instance: InstanceId) -> Watched | None:
+        for group in self._groups.values():
+            if instance in group.members:
+                return group.members[instance]
+        return None
+
     # ------------------------------------------------------------------ the canary
 
     def _canary_tick(self) -> None:
@@ -275,14 +346,13 @@ class RouterSession:
 
     def expect_return(self, instance: InstanceId) -> None:
         """The Instance has lost its Session: probe it until it is back; misses count later."""
-        for group in self._groups.values():
-            watched = group.members.get(instance)
-            if watched is not None and not watched.is_probing:
-                watched.is_probing = True
-                watched.probe_delay_s = PROBE_FIRST_S
-                watched.returns_until = self._loop.now() + RETURN_S
-                if self._is_joined:
-                    self._probe(watched)
+        watched = self._find(instance)
+        if watched is not None and not watched.is_probing:
+            watched.is_probing = True
+            watched.probe_delay_s = PROBE_FIRST_S
+            watched.returns_until = self._loop.now() + RETURN_S
+            if self._is_joined:
+                self._probe(watched)
 
     def unwatch(self, instance: InstanceId) -> None:
         """Ask this Instance no more; idempotent."""
@@ -302,16 +372,23 @@ class RouterSession:
             self._call([None, *asked], policy)
 
     def _probe(self, watched: Watched) -> None:
-        group = self._groups.get(watched.policy)
-        if group is not None and group.members.get(watched.instance) is watched:
+        if watched.probe is not None:
+            watched.probe.cancel()
+            watched.probe = None
+        if self._is_current(watched):
             self._call([watched], watched.policy)
 
-    def _probe_again(self, watched: Watched) -> None:
-        delay_s = watched.probe_delay_s
+    def _probe_again(self, watched: Watched, *, is_told: bool) -> None:
+        """Probe it once more; not soon, if the Router tells when it is worth while."""
+        if watched.probe is not None:
+            watched.probe.cancel()
+        delay_s = PROBE_MAX_S if is_told else watched.probe_delay_s
         watched.probe_delay_s = min(2 * delay_s, PROBE_MAX_S)
-        self._loop.call_later(delay_s, lambda: self._probe(watched))
+        watched.probe = self._loop.call_later(delay_s, lambda: self._probe(watched))
 
-    def _call(self, asked: list[Watched | None], policy: HeartbeatPolicy) -> None:
+    def _call(
+        self, asked: list[Watched | None], policy: HeartbeatPolicy, *, is_look: bool = False
+    ) -> None:
         if self._protocol is None or not self._is_joined:
             return
         now = self._loop.now()
@@ -323,7 +400,7 @@ class RouterSession:
             )
             messages.append(message)
             assert message.request_id is not None  # the protocol numbers what it makes
-            batch[message.request_id] = Call(watched, now)
+            batch[message.request_id] = Call(watched, now, is_look)
         self._calls.update(batch)
         self._send(messages)
         protocol = self._protocol
@@ -365,7 +442,7 @@ class RouterSession:
             watched.is_probing = False
             watched.returns_until = None
         if watched.is_probing:
-            self._probe_again(watched)
+            self._probe_again(watched, is_told=self._is_told)
         elif self._canary_answered_at >= call.sent_at:
             self._listener.missed(watched.instance, watched.incarnation)
 
@@ -386,12 +463,15 @@ class RouterSession:
         if not isinstance(report, dict) or report.get("incarnation") != watched.incarnation:
             # Not registered (yet), or a former incarnation's answer: no heartbeat of this one.
             self._canary_answered_at = max(self._canary_answered_at, call.sent_at)
-            self._miss(call)
+            if call.is_look and not watched.is_probing:
+                self._listener.unreachable(watched.instance, watched.incarnation)
+            else:
+                self._miss(call)
             return
         if watched.is_probing:
             if report.get("ready"):
                 watched.is_probing = False
                 watched.returns_until = None
             else:
-                self._probe_again(watched)
+                self._probe_again(watched, is_told=False)
         self._listener.answered(watched.instance, watched.incarnation, report, now - call.sent_at)

@@ -87,6 +87,7 @@ class Incarnations:
         self._tracebacks = tracebacks
         self._listener = listener
         self._processes: dict[Key, Process] = {}
+        self._by_pid: dict[int, Key] = {}
         self._sweep: Timer | None = None
         self._is_killing = False
 
@@ -166,6 +167,10 @@ class Incarnations:
 
         self._sweep = self._loop.call_later(0, sweep)
 
+    def of_pid(self, pid: int) -> Key | None:
+        """Give whose process that is, if it is one of these and alive."""
+        return self._by_pid.get(pid)
+
     # ------------------------------------------------------------------ what becomes of one
 
     def _dump_path(self, process: Process) -> Path:
@@ -182,6 +187,7 @@ class Incarnations:
             self.kill_strays()
             return
         process.pid = pid
+        self._by_pid[pid] = (process.instance, process.incarnation)
         if self._is_killing:
             signal_group(pid, signal.SIGKILL)
         self._loop.add_reader(process.link.fileno(), lambda: self._heard(process))
@@ -216,6 +222,8 @@ class Incarnations:
         self._loop.remove_reader(process.link.fileno())
         process.link.close()
         del self._processes[process.instance, process.incarnation]
+        if process.pid is not None:
+            del self._by_pid[process.pid]
         self._sink.release(process.pipes)
         dump = self._dump_path(process)
         with contextlib.suppress(OSError):

@@ -171,7 +171,11 @@ class Supervisor:
                 answered=self._heartbeat_answered,
                 missed=self._heartbeat_missed,
                 canary_missed=self._canary_missed,
+                peer_joined=self._peer_joined,
+                peer_left=self._peer_left,
+                unreachable=self._lost_session,
             ),
+            is_told=self.launch.is_telling,
         )
         self._write_state()
 
@@ -335,6 +339,22 @@ class Supervisor:
         """Give the pid of the current incarnation, or None."""
         child = self.core.instances[instance].child
         return None if child is None else child.pid
+
+    # ------------------------------------------------------------------ what the Router tells
+
+    def _peer_joined(self, pid: int) -> None:
+        found = self._incarnations.of_pid(pid)
+        if found is None:
+            return
+        instance, incarnation = found
+        if not self.core.instances[instance].ready:
+            reason = "it has joined, and not registered everything yet"
+            self.instance_event(instance, happened.ChildUnready(incarnation, reason))
+
+    def _peer_left(self, pid: int) -> None:
+        found = self._incarnations.of_pid(pid)
+        if found is not None and self.core.router.ready:
+            self._session.look(found[0])
 
     # ------------------------------------------------------------------ heartbeats
 

@@ -93,6 +93,7 @@ def plan_builtin(manifest: Manifest, principals: Principals, port: int) -> Route
         ),
         principals=principals,
         explanation=_Diagnosis(router.host, port),
+        is_telling=True,
     )
 
 

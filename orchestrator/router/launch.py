@@ -17,7 +17,7 @@ class RouterLaunch:
     """How one Router is started, joined and stopped.
 
     Attributes:
-        type: ``crossbar`` or ``external``.
+        type: ``builtin``, ``crossbar`` or ``external``.
         argv: what to execute; None: the Router is not ours to start.
         env: added to the environment of the Router's process.
         cwd: its folder, made (0700) before the start.
@@ -31,6 +31,7 @@ class RouterLaunch:
         principals: how orchestrator, Instances and commands join this Router: those of this run, or
             what the manifest's ``join`` says.
         explanation: what ``explain`` asks.
+        is_telling: whether it tells of the Instances by itself, see ``orchestrator.notices``.
     """
 
     type: str
@@ -46,6 +47,7 @@ class RouterLaunch:
     stop_steps: tuple[tuple[int, float], ...]
     principals: Principals
     explanation: Explain = field(repr=False)
+    is_telling: bool = False
 
     def explain(self, exit_code: int | None, signal: int | None, last_lines: Sequence[str]) -> str:
         """Say in one line why the Router is not there, and the mend.

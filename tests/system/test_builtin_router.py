@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.support import TIME_SCALE
-from tests.system.conftest import ECHO, STEADY, StackMaker
+from tests.support import TIME_SCALE, wait_until
+from tests.system.conftest import ECHO, STEADY, RunningStack, StackMaker
 from wampy import Session
 from wampy.errors import NotAuthorized, WampyError
 
@@ -62,6 +65,73 @@ def test_users_roles_and_limits_of_the_manifest(make_stack: StackMaker) -> None:
             alice.call(f"com.test.{stack.name}.echo", "x" * 100_000)
     with pytest.raises(WampyError):
         Session(url, authid="alice", ticket="another", reconnect=False).begin()
+
+
+#: Heartbeats so rare that only what the Router tells by itself can be known in time.
+RARE = """
+[peers.echo]
+app = "peers:Echo"
+heartbeat = { interval = "10m", timeout = "1m", failures = 5 }
+"""
+
+
+def test_it_tells_that_a_procedure_is_registered_no_more(make_stack: StackMaker) -> None:
+    stack = make_stack(RARE, router="builtin").up()
+    procedure = f"com.test.{stack.name}.echo"
+    with stack.session() as session:
+        registration = session.call("wamp.registration.lookup", procedure)
+        (callee,) = session.call("wamp.registration.list_callees", registration)
+        session.call("wamp.registration.remove_callee", registration, callee)
+    wait_until(lambda: not stack.row("echo:0")["ready"])
+    row = stack.row("echo:0")
+    assert row["state"] == "RUNNING"
+    assert row["reason"].startswith(f"{procedure} is not registered")
+
+
+def test_after_its_restart_everybody_is_known_to_be_back(make_stack: StackMaker) -> None:
+    stack = make_stack(RARE + "replicas = 3\n", router="builtin").up()
+    pids = {row["instance"]: row["pid"] for row in stack.ps()["instances"]}
+    router = stack.ps()["router"]["pid"]
+    os.kill(router, signal.SIGKILL)
+    wait_until(lambda: stack.ps()["router"]["pid"] not in (router, None))
+    for instance, pid in pids.items():
+        assert stack.wait_ready(instance)["pid"] == pid
+
+
+def test_a_peer_that_starts_says_how_far_it_is(make_stack: StackMaker) -> None:
+    modules = {"slow": SLOW}
+    stack = make_stack('[peers.slow]\napp = "slow:Slow"\n', modules, router="builtin")
+    up = stack.popen("up", "-d")
+    reason = "it has joined, and not registered everything yet"
+    wait_until(lambda: [row for row in rows(stack) if row["reason"] == reason])
+    (stack.folder / "go").touch()
+    up.communicate(timeout=30 * TIME_SCALE)
+    assert up.returncode == 0
+    assert stack.row("slow:0")["ready"]
+
+
+#: Joined, and not registered until a file is there.
+SLOW = """
+import time
+from pathlib import Path
+from wampy import Peer, rpc
+
+class Slow(Peer):
+    def on_start(self):
+        deadline = time.monotonic() + 30
+        while not Path("go").exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
+
+    @rpc("PREFIX.slow")
+    def slow(self):
+        return 1
+"""
+
+
+def rows(stack: RunningStack) -> list[dict[str, Any]]:
+    """Give the Instances; none while the stack does not answer yet."""
+    answer = stack.wampy("ps", "--json")
+    return json.loads(answer.stdout)["instances"] if answer.returncode == 0 else []
 
 
 def test_a_rolling_restart_loses_no_call(make_stack: StackMaker) -> None:

@@ -7,6 +7,7 @@ import errno
 import os
 import socket
 import ssl
+from struct import Struct
 from typing import Any
 
 from wampy.errors import WampyError
@@ -17,6 +18,8 @@ _BACKLOG = 1024
 #: something that was sent must have been taken.
 _KEEPALIVE = (10, 5, 3)
 _USER_TIMEOUT_MS = 15_000
+#: What the kernel tells of who is at the other end of a unix socket: pid, uid, gid.
+_CREDENTIALS = Struct("3i")
 
 
 class ListenError(WampyError):
@@ -48,7 +51,7 @@ class Listening:
         return 0 if self.listener.unix_path else int(self.sock.getsockname()[1])
 
     def accept(self) -> tuple[socket.socket, str]:
-        """Give the next connection, non-blocking, and who it is.
+        """Give the next connection, non-blocking, and who it is: ``unix:PID``, ``tcp:HOST:PORT``.
 
         Raises:
             BlockingIOError: there is none.
@@ -64,7 +67,10 @@ class Listening:
     def _prepared(self, sock: socket.socket, address: Any) -> tuple[socket.socket, str]:
         sock.setblocking(False)
         if self.listener.unix_path is not None:
-            return sock, "unix"
+            pid, _, _ = _CREDENTIALS.unpack(
+                sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+            )
+            return sock, f"unix:{pid}"
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for option, value in zip(

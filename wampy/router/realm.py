@@ -129,8 +129,6 @@ class Realm:
         self.outbox = outbox
         self.payloads: Payloads = payloads or PlainPayloads()
         self.sessions: dict[int, RouterSession] = {}
-        #: Told (kind, details) when a session joins or leaves and a registration comes or goes.
-        self.on_change: list[Callable[[str, dict[str, Any]], None]] = []
         #: Gives what else ``stats`` is to tell: what only the server knows.
         self.more_stats: Callable[[], dict[str, Any]] = dict
         self._rates = Rates(0.0, 0, 0)
@@ -173,7 +171,6 @@ class Realm:
         session.role = self._roles.get(session.authrole) or Role(session.authrole, ())
         self.sessions[session.id] = session
         self._tell("wamp.session.on_join", [session.details()])
-        self._changed("join", session.details())
         return {
             "realm": self.name,
             "authid": session.authid,
@@ -201,7 +198,6 @@ class Realm:
                     self.broker.publish_for(session, message, options)
         details = [session.id, session.authid, session.authrole]
         self._tell("wamp.session.on_leave", details)
-        self._changed("leave", {"session": session.id, "authid": session.authid})
 
     def receive(self, session: RouterSession, message: Any, now: float) -> None:
         """Take one message of a session that has joined."""
@@ -465,8 +461,6 @@ class Realm:
             self._tell(topic, [session.id, self.registration_details(registration)])
         else:
             self._tell(topic, [session.id, registration.id])
-        if self.on_change and kind in ("register", "unregister"):
-            self._changed(kind, {"session": session.id, "uri": registration.uri})
 
     def _subscription_changed(
         self, kind: str, subscription: Subscription, session: RouterSession
@@ -481,7 +475,3 @@ class Realm:
         """Publish an event of the meta API, if anybody listens."""
         if self.broker.table.all(topic):
             self.broker.publish_for(None, Publish(request_id=1, topic=topic, args=args), {})
-
-    def _changed(self, kind: str, details: dict[str, Any]) -> None:
-        for told in self.on_change:
-            told(kind, details)

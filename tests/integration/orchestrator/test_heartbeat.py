@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -14,8 +15,9 @@ from orchestrator.core.spec import HeartbeatPolicy
 from orchestrator.core.states import InstanceId
 from orchestrator.heartbeat import Listener, RouterSession
 from orchestrator.loop import Loop
-from tests.conftest import RealCrossbar
+from tests.conftest import RealCrossbar, short_folder
 from wampy import Session
+from wampy.testing.routers import Router
 
 QUICK = HeartbeatPolicy(interval_s=0.05, timeout_s=0.5, failures=3)
 CLOCK = InstanceId("clock", 0)
@@ -33,6 +35,9 @@ class Heard:
             answered=lambda *what: self.all.append(("answered", *what)),
             missed=lambda *what: self.all.append(("missed", *what)),
             canary_missed=lambda in_a_row: self.all.append(("canary missed", in_a_row)),
+            peer_joined=lambda pid: self.all.append(("peer joined", pid)),
+            peer_left=lambda pid: self.all.append(("peer left", pid)),
+            unreachable=lambda *what: self.all.append(("unreachable", *what)),
         )
 
     def until(self, kind: str, timeout_s: float = 10.0) -> tuple[Any, ...]:
@@ -58,7 +63,9 @@ def heard() -> Iterator[Heard]:
 def connect(heard: Heard) -> Iterator[Callable[..., RouterSession]]:
     made: list[RouterSession] = []
 
-    def connect(url: str, authid: str | None = None, ticket: str | None = None) -> RouterSession:
+    def connect(
+        url: str, authid: str | None = None, ticket: str | None = None, *, is_told: bool = False
+    ) -> RouterSession:
         session = RouterSession(
             heard.loop,
             url=url,
@@ -67,6 +74,7 @@ def connect(heard: Heard) -> Iterator[Callable[..., RouterSession]]:
             ticket=ticket,
             stack=f"hb{id(heard)}",
             listener=heard.listener,
+            is_told=is_told,
         )
         made.append(session)
         session.connect()
@@ -163,6 +171,60 @@ def test_nobody_there_is_said_and_tried_again(
     connect(f"tcp://127.0.0.1:{port}")
     assert "Connection refused" in heard.until("lost")[1]
     assert "Connection refused" in heard.until("lost")[1]
+
+
+#: So rarely that only what the Router tells can be heard in time.
+RARE = HeartbeatPolicy(interval_s=600.0, timeout_s=30.0, failures=3)
+
+
+@pytest.fixture
+def router() -> Iterator[str]:
+    with short_folder() as folder:
+        path = folder / "router.sock"
+        with Router(unix_path=path):
+            yield f"unix://{path}"
+
+
+def test_the_built_in_router_tells_who_joins_registers_and_leaves(
+    router: str, heard: Heard, connect: Callable[..., RouterSession], monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(heartbeat, "PROBE_FIRST_S", 600.0)
+    monkeypatch.setattr(heartbeat, "PROBE_MAX_S", 600.0)
+    early = Session(router, realm="realm1")
+    early.begin()
+    session = connect(router, is_told=True)
+    heard.until("joined")
+    session.watch(CLOCK, 1, RARE)
+    callee = Session(router, realm="realm1")
+    callee.begin()
+    assert heard.until("peer joined") == ("peer joined", os.getpid())
+    callee.register(heartbeat_uri(heard), lambda: {"ready": True, "incarnation": 1})
+    assert heard.until("answered")[1:3] == (CLOCK, 1)
+    early.end()
+    assert heard.until("peer left") == ("peer left", os.getpid())
+    # It may have been any session of that process: the Instance is asked, and answers.
+    session.look(CLOCK)
+    assert heard.until("answered")[1:3] == (CLOCK, 1)
+    callee.end()
+    heard.until("peer left")
+    session.look(CLOCK)
+    assert heard.until("unreachable") == ("unreachable", CLOCK, 1)
+
+
+def test_a_procedure_less_is_told_too(
+    router: str, heard: Heard, connect: Callable[..., RouterSession]
+) -> None:
+    with Session(router, realm="realm1") as callee:
+        registration = callee.register("com.example.it", lambda: None)
+        session = connect(router, is_told=True)
+        heard.until("joined")
+        deadline = heard.loop.now() + 10
+        notices: Any = session._notices
+        while os.getpid() not in notices._pids.values():
+            assert heard.loop.now() < deadline, "it does not ask who was there before"
+            heard.loop.run_once(0.1)
+        registration.unregister()
+        assert heard.until("peer left") == ("peer left", os.getpid())
 
 
 def heartbeat_uri(heard: Heard) -> str:

@@ -78,24 +78,6 @@ def test_a_session_of_an_unknown_role_may_do_nothing() -> None:
     assert client.heard() == []
 
 
-def test_changes_are_told() -> None:
-    routing = Routing()
-    told: list[tuple[str, dict[str, Any]]] = []
-    routing.realm.on_change.append(lambda kind, details: told.append((kind, details)))
-    client = routing.join("ann")
-    client.unregister(client.register("a"))
-    client.register("b")
-    client.subscribe("c")
-    client.leave()
-    client.leave()
-    assert [kind for kind, _ in told] == [
-        "join", "register", "unregister", "register", "unregister", "leave",
-    ]  # fmt: skip
-    assert told[0][1]["session"] == client.id
-    assert told[1][1] == {"session": client.id, "uri": "a"}
-    assert told[-1][1] == {"session": client.id, "authid": "ann"}
-
-
 def test_the_realm_counts() -> None:
     routing = Routing()
     callee, caller = routing.clients(2)
