@@ -19,7 +19,7 @@ import pytest
 from orchestrator.processes import children_of, is_alive, processes_marked
 from orchestrator.rundir import RunDir
 from orchestrator.stack import operator_session
-from tests.conftest import RealCrossbar, short_folder
+from tests.conftest import short_folder
 from tests.support import TIME_SCALE, wait_until
 from wampy import Session
 
@@ -215,10 +215,11 @@ StackMaker = Callable[..., RunningStack]
 
 
 @pytest.fixture
-def make_stack(crossbar: RealCrossbar, crossbar_executable: Path) -> Iterator[StackMaker]:
-    """Write a manifest and its modules: ``make_stack(peers_toml, modules, router="external")``.
+def make_stack(request: pytest.FixtureRequest) -> Iterator[StackMaker]:
+    """Write a manifest and its modules: ``make_stack(peers_toml, modules, router="builtin")``.
 
-    The name ``PREFIX`` in both becomes a URI prefix of this stack alone.
+    ``router`` is ``builtin``, ``crossbar``, ``external`` (a Crossbar that runs already), or the
+    keys of ``[router]``. The name ``PREFIX`` in both becomes a URI prefix of this stack alone.
     """
     with short_folder() as base:
         made: list[RunningStack] = []
@@ -227,20 +228,22 @@ def make_stack(crossbar: RealCrossbar, crossbar_executable: Path) -> Iterator[St
             peers: str,
             modules: dict[str, str] | None = None,
             *,
-            router: str = "external",
+            router: str = "builtin",
             stack: str = "",
         ) -> RunningStack:
             name = f"t{os.getpid()}_{next(_numbers)}"
             folder = base / name
             folder.mkdir()
             prefix = f"com.test.{name}"
-            how = f'type = "external"\nurl = "{crossbar.unix_url}"'
-            if router == "crossbar":
-                how = f'type = "crossbar"\nport = 0\ncommand = ["{crossbar_executable}"]'
-            elif router == "builtin":
+            how = router
+            if router == "builtin":
                 how = "port = 0"
-            elif router != "external":
-                how = router
+            elif router == "crossbar":
+                executable = request.getfixturevalue("crossbar_executable")
+                how = f'type = "crossbar"\nport = 0\ncommand = ["{executable}"]'
+            elif router == "external":
+                url = request.getfixturevalue("crossbar").unix_url
+                how = f'type = "external"\nurl = "{url}"'
             head = f'[stack]\nname = "{name}"\n{textwrap.dedent(stack)}\n[router]\n{how}\n'
             (folder / "wampy.toml").write_text(
                 head + textwrap.dedent(peers).replace("PREFIX", prefix)

@@ -7,9 +7,13 @@ import signal
 import threading
 from pathlib import Path
 
+import pytest
+
+from tests.conftest import RealCrossbar
 from tests.support import wait_until
 from tests.system.conftest import ECHO, RunningStack, StackMaker
-from wampy.errors import WampyError
+from wampy import Session
+from wampy.errors import NoSuchProcedure, WampyError
 
 ORDERED = """
 import os
@@ -273,6 +277,20 @@ def test_on_fatal_stop_ends_the_stack_with_3(make_stack: StackMaker) -> None:
     assert process.returncode == 3, output
     assert "bad:0" in output
     stack.wait_gone()
+
+
+def test_a_router_that_already_runs_outlives_the_stack(
+    make_stack: StackMaker, crossbar: RealCrossbar
+) -> None:
+    stack = make_stack(ECHO, router="external").up()
+    router = stack.ps()["router"]
+    assert (router["type"], router["pid"], router["ready"]) == ("external", None, True)
+    with Session(crossbar.url) as session:
+        assert session.call(f"com.test.{stack.name}.echo", 1) == 1
+        assert stack.wampy("down").returncode == 0
+        stack.wait_gone()
+        with pytest.raises(NoSuchProcedure):
+            session.call(f"com.test.{stack.name}.echo", 1)
 
 
 def test_a_router_that_cannot_run_ends_the_stack_with_3(make_stack: StackMaker) -> None:

@@ -1,4 +1,4 @@
-"""The orchestrator's own Session, over each transport, with a real Crossbar and real callees."""
+"""The orchestrator's own Session, over each transport, with each Router and real callees."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from orchestrator.core.spec import HeartbeatPolicy
 from orchestrator.core.states import InstanceId
 from orchestrator.heartbeat import Listener, RouterSession
 from orchestrator.loop import Loop
-from tests.conftest import RealCrossbar, short_folder
+from tests.conftest import RealRouter, short_folder
 from wampy import Session
 from wampy.testing.routers import Router
 
@@ -50,6 +50,12 @@ class Heard:
                     return each
             self.loop.run_once(0.1)
         raise AssertionError(f"no {kind}, but {self.all[-5:]}")
+
+
+@pytest.fixture(params=["builtin_router", "crossbar"])
+def router(request: pytest.FixtureRequest) -> RealRouter:
+    found: RealRouter = request.getfixturevalue(request.param)
+    return found
 
 
 @pytest.fixture
@@ -87,9 +93,9 @@ def connect(heard: Heard) -> Iterator[Callable[..., RouterSession]]:
 
 @pytest.mark.parametrize("kind", ["url", "tcp_url", "unix_url"])
 def test_it_joins_over_each_transport(
-    crossbar: RealCrossbar, heard: Heard, connect: Callable[..., RouterSession], kind: str
+    router: RealRouter, heard: Heard, connect: Callable[..., RouterSession], kind: str
 ) -> None:
-    session = connect(getattr(crossbar, kind))
+    session = connect(getattr(router, kind))
     heard.until("joined")
     assert session.is_joined
     session.disconnect("enough")
@@ -98,23 +104,23 @@ def test_it_joins_over_each_transport(
 
 
 def test_it_joins_with_a_ticket_and_says_why_it_cannot(
-    crossbar: RealCrossbar, heard: Heard, connect: Callable[..., RouterSession]
+    router: RealRouter, heard: Heard, connect: Callable[..., RouterSession]
 ) -> None:
-    connect(crossbar.ticket_url, "joe", "joe's ticket").disconnect()
-    right = connect(crossbar.ticket_url, "joe", "joe's ticket")
+    connect(router.ticket_url, "joe", "joe's ticket").disconnect()
+    right = connect(router.ticket_url, "joe", "joe's ticket")
     heard.until("joined")
     right.disconnect()
-    connect(crossbar.ticket_url, "joe", "wrong")
+    connect(router.ticket_url, "joe", "wrong")
     assert "wamp.error" in heard.until("lost")[1]
 
 
 def test_a_callee_is_probed_until_it_is_there_then_asked_each_interval(
-    crossbar: RealCrossbar, heard: Heard, connect: Callable[..., RouterSession]
+    router: RealRouter, heard: Heard, connect: Callable[..., RouterSession]
 ) -> None:
-    session = connect(crossbar.unix_url)
+    session = connect(router.unix_url)
     heard.until("joined")
     session.watch(CLOCK, 1, QUICK)
-    with Session(crossbar.url, realm="realm1") as callee:
+    with Session(router.url, realm="realm1") as callee:
         callee.register(heartbeat_uri(heard), lambda: {"ready": True, "incarnation": 1})
         for _ in range(3):
             _, instance, incarnation, report, elapsed_s = heard.until("answered")
@@ -131,9 +137,9 @@ def test_a_callee_is_probed_until_it_is_there_then_asked_each_interval(
 
 
 def test_a_callee_that_hangs_is_missed_and_the_canary_is_not(
-    crossbar: RealCrossbar, heard: Heard, connect: Callable[..., RouterSession]
+    router: RealRouter, heard: Heard, connect: Callable[..., RouterSession]
 ) -> None:
-    session = connect(crossbar.unix_url)
+    session = connect(router.unix_url)
     heard.until("joined")
     hang = threading.Event()
     go_on = threading.Event()
@@ -143,7 +149,7 @@ def test_a_callee_that_hangs_is_missed_and_the_canary_is_not(
             go_on.wait(20)
         return {"ready": True, "incarnation": 7}
 
-    with Session(crossbar.url, realm="realm1") as callee:
+    with Session(router.url, realm="realm1") as callee:
         callee.register(heartbeat_uri(heard), beat)
         session.watch(CLOCK, 7, QUICK)
         heard.until("answered")
@@ -178,7 +184,7 @@ RARE = HeartbeatPolicy(interval_s=600.0, timeout_s=30.0, failures=3)
 
 
 @pytest.fixture
-def router() -> Iterator[str]:
+def telling() -> Iterator[str]:
     with short_folder() as folder:
         path = folder / "router.sock"
         with Router(unix_path=path):
@@ -186,16 +192,16 @@ def router() -> Iterator[str]:
 
 
 def test_the_built_in_router_tells_who_joins_registers_and_leaves(
-    router: str, heard: Heard, connect: Callable[..., RouterSession], monkeypatch: Any
+    telling: str, heard: Heard, connect: Callable[..., RouterSession], monkeypatch: Any
 ) -> None:
     monkeypatch.setattr(heartbeat, "PROBE_FIRST_S", 600.0)
     monkeypatch.setattr(heartbeat, "PROBE_MAX_S", 600.0)
-    early = Session(router, realm="realm1")
+    early = Session(telling, realm="realm1")
     early.begin()
-    session = connect(router, is_told=True)
+    session = connect(telling, is_told=True)
     heard.until("joined")
     session.watch(CLOCK, 1, RARE)
-    callee = Session(router, realm="realm1")
+    callee = Session(telling, realm="realm1")
     callee.begin()
     assert heard.until("peer joined") == ("peer joined", os.getpid())
     callee.register(heartbeat_uri(heard), lambda: {"ready": True, "incarnation": 1})
@@ -212,11 +218,11 @@ def test_the_built_in_router_tells_who_joins_registers_and_leaves(
 
 
 def test_a_procedure_less_is_told_too(
-    router: str, heard: Heard, connect: Callable[..., RouterSession]
+    telling: str, heard: Heard, connect: Callable[..., RouterSession]
 ) -> None:
-    with Session(router, realm="realm1") as callee:
+    with Session(telling, realm="realm1") as callee:
         registration = callee.register("com.example.it", lambda: None)
-        session = connect(router, is_told=True)
+        session = connect(telling, is_told=True)
         heard.until("joined")
         deadline = heard.loop.now() + 10
         notices: Any = session._notices

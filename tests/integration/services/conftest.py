@@ -15,7 +15,7 @@ Start = Callable[..., PeerHost]
 
 
 @pytest.fixture
-def start(crossbar, tmp_path: Path) -> Iterator[Start]:
+def start(builtin_router, tmp_path: Path) -> Iterator[Start]:
     """Run a Peer: ``start(Store, config={…}, index=1, url=…)``; drained after the test."""
     hosts: list[PeerHost] = []
 
@@ -27,7 +27,7 @@ def start(crossbar, tmp_path: Path) -> Iterator[Start]:
         url: str | None = None,
     ) -> PeerHost:
         peer = cls.create(config=config or {}, index=index)
-        host = PeerHost(peer, Session(url or crossbar.unix_url, realm="realm1"))
+        host = PeerHost(peer, Session(url or builtin_router.unix_url, realm="realm1"))
         hosts.append(host)
         host.start(30.0)
         return host
@@ -50,7 +50,7 @@ def search_config(tmp_path: Path) -> dict[str, Any]:
 
 
 @pytest.fixture
-def client(crossbar) -> Iterator[Session]:
+def client(builtin_router) -> Iterator[Session]:
     """A Session to call from, over WebSocket as other programs do."""
-    with Session(crossbar.url, realm="realm1") as session:
+    with Session(builtin_router.url, realm="realm1") as session:
         yield session

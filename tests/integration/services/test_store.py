@@ -78,7 +78,7 @@ def test_wrong_arguments_are_named(store, client, procedure, arguments, reason):
     assert store.status()["errors"] == 0
 
 
-def test_each_commit_is_published_and_holds_when_the_event_comes(store, client, crossbar):
+def test_each_commit_is_published_and_holds_when_the_event_comes(store, client, builtin_router):
     events: list[dict[str, Any]] = []
     held: list[str] = []
 
@@ -86,7 +86,7 @@ def test_each_commit_is_published_and_holds_when_the_event_comes(store, client, 
         held.append(client.call("com.example.store.get", event["keys"][0])["text"])
         events.append(event)
 
-    with Session(crossbar.unix_url) as listener:
+    with Session(builtin_router.unix_url) as listener:
         listener.subscribe("com.example.store.changed", changed)
         client.call("com.example.store.put", "a", "one")
         client.call("com.example.store.put", "a", "one")  # changes nothing: no event
@@ -101,13 +101,13 @@ def test_each_commit_is_published_and_holds_when_the_event_comes(store, client, 
     assert held == ["one", "x"]
 
 
-def test_callers_at_once_get_revisions_of_their_own(store, crossbar):
+def test_callers_at_once_get_revisions_of_their_own(store, builtin_router):
     revisions: list[int] = []
     failures: list[BaseException] = []
 
     def put(name: str) -> None:
         try:
-            with Session(crossbar.unix_url) as session:
+            with Session(builtin_router.unix_url) as session:
                 for n in range(20):
                     answer = session.call("com.example.store.put", f"{name}{n}", "x")
                     revisions.append(answer["revision"])

@@ -31,14 +31,14 @@ def run_store(url: str, path: Path) -> subprocess.Popen[bytes]:
     return child
 
 
-def test_acknowledged_puts_survive_kill_9(crossbar, tmp_path, start):
+def test_acknowledged_puts_survive_kill_9(builtin_router, tmp_path, start):
     path = tmp_path / "store.db"
-    child = run_store(crossbar.unix_url, path)
+    child = run_store(builtin_router.unix_url, path)
     acknowledged: dict[str, int] = {}
     lock = threading.Lock()
 
     def put(name: str) -> None:
-        with Session(crossbar.unix_url) as session:
+        with Session(builtin_router.unix_url) as session:
             for n in range(100_000):
                 key = f"{name}{n}"
                 try:
@@ -77,7 +77,7 @@ def test_acknowledged_puts_survive_kill_9(crossbar, tmp_path, start):
     # The Store that comes after goes on where the dead one was, though the Router may still hold
     # its registrations for a moment.
     start(Store, {"path": str(path)})
-    with Session(crossbar.unix_url) as session:
+    with Session(builtin_router.unix_url) as session:
         key = next(iter(acknowledged))
         assert session.call("com.example.store.get", key)["text"] == f"text of {key}"
         assert session.call("com.example.store.put", "after", "x")["revision"] == newest + 1
