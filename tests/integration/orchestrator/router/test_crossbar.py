@@ -2,137 +2,29 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import shutil
-import signal
 import socket
-import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from orchestrator.manifest.model import (
-    Join,
-    LogsSection,
-    Manifest,
-    Permission,
-    RouterSection,
-    StackSection,
-    TicketUser,
+from orchestrator.manifest.model import Join, Permission, TicketUser
+from orchestrator.router import Credential, new_principals, plan_router, port_of
+from tests.integration.orchestrator.router.started import (
+    Started,
+    is_allowed,
+    join,
+    manifest,
+    rights,
 )
-from orchestrator.router import (
-    ANONYMOUS,
-    Credential,
-    RouterLaunch,
-    new_principals,
-    plan_router,
-    port_of,
-)
-from tests.support import TIME_SCALE, wait_until
-from wampy import NotAuthorized, RequestError, Session
 from wampy.errors import JoinRejected
 
-ROOT = Path(__file__).parents[4]
 META = "wamp.session.count"
 INSIDE = "wampy.demo.peer.search.0.heartbeat"
-
-
-class Started:
-    """One carried out plan."""
-
-    def __init__(self, launch: RouterLaunch, log: Path) -> None:
-        assert launch.argv is not None
-        self.launch = launch
-        self._log = log
-        for path, text in launch.files.items():
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            path.write_text(text)
-            path.chmod(0o600)
-        self._notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._notify.bind("")
-        self._notify.setblocking(False)
-        address = "@" + self._notify.getsockname()[1:].decode()
-        with log.open("w") as output:
-            self.process = subprocess.Popen(
-                launch.argv,
-                cwd=launch.cwd,
-                env={**os.environ, **launch.env, "NOTIFY_SOCKET": address},
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-
-    def lines(self) -> list[str]:
-        return self._log.read_text().splitlines()
-
-    def wait_until_ready(self) -> None:
-        def is_ready() -> bool:
-            assert self.process.poll() is None, "\n".join(self.lines())
-            with contextlib.suppress(BlockingIOError):
-                return b"READY=1" in self._notify.recv(4096)
-            return False
-
-        wait_until(is_ready, 60, "Crossbar says READY=1")
-
-    def wait_until_ended(self) -> int:
-        return self.process.wait(60 * TIME_SCALE)
-
-    def close(self) -> None:
-        self._notify.close()
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
-
-
-def manifest(run_dir: Path, **router: Any) -> Manifest:
-    values: dict[str, Any] = {
-        "type": "crossbar",
-        "host": "127.0.0.1",
-        "port": 0,
-        "path": "/ws",
-        "insecure": False,
-        "tls": None,
-        "config": None,
-        "command": None,
-        "url": "",
-        "join": None,
-        "start_timeout_s": 30.0,
-        "stop_grace_s": 25.0,
-        "anonymous": "anonymous",
-        "tickets": {},
-        "roles": {},
-    }
-    return Manifest(
-        path=ROOT / "wampy.toml",
-        root=ROOT,
-        stack=StackSection("demo", "realm1", run_dir, (), "keep", False),
-        logs=LogsSection(10_000, 2, "text"),
-        router=RouterSection(**{**values, **router}),
-        peers={},
-        environ=dict(os.environ),
-    )
-
-
-@pytest.fixture
-def start(run_dir: Path) -> Iterator[Callable[[RouterLaunch], Started]]:
-    """Carry a plan out; what was started is ended after the test."""
-    started: list[Started] = []
-
-    def start(launch: RouterLaunch) -> Started:
-        started.append(Started(launch, run_dir / f"log{len(started)}"))
-        return started[-1]
-
-    try:
-        yield start
-    finally:
-        for one in started:
-            one.close()
 
 
 @pytest.fixture(scope="module")
@@ -151,40 +43,6 @@ def router(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Started]:
     finally:
         started.close()
         shutil.rmtree(run_dir)
-
-
-def join(url: str, credential: Credential = ANONYMOUS) -> Session:
-    return Session(
-        url,
-        realm="realm1",
-        authid=credential.authid,
-        ticket=credential.ticket,
-        reconnect=False,
-        timeout=10.0,
-    )
-
-
-def is_allowed(attempt: Callable[[], object]) -> bool:
-    """Tell whether the Router let it through; that nobody offers the Procedure is no refusal."""
-    try:
-        attempt()
-    except NotAuthorized:
-        return False
-    except RequestError as error:
-        if error.uri != "wamp.error.no_such_procedure":
-            raise
-    return True
-
-
-def rights(session: Session, uri: str) -> set[str]:
-    """Try everything with ``uri``."""
-    attempts: dict[str, Callable[[], object]] = {
-        "call": lambda: session.call(uri),
-        "register": lambda: session.register(uri, lambda: None).unregister(),
-        "publish": lambda: session.publish(uri, acknowledge=True),
-        "subscribe": lambda: session.subscribe(uri, lambda *args: None).unsubscribe(),
-    }
-    return {name for name, attempt in attempts.items() if is_allowed(attempt)}
 
 
 @pytest.mark.parametrize("principal", ["orchestrator", "peer", "operator"])
