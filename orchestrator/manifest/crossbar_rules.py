@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from orchestrator.manifest.crossbar_wildcards import check_wildcards
 from orchestrator.manifest.model import Permission, RouterSection
 from orchestrator.manifest.nodes import Node, Reading
 
@@ -40,6 +41,8 @@ def check_crossbar(section: RouterSection, given: dict[str, Node], reading: Read
     auth = _children(given.get("auth"))
     _check_secrets(section, auth, reading)
     _check_scram(section, auth, reading)
+    for role, permissions in section.roles.items():
+        check_wildcards(role, permissions, reading)
     if section.authorizer is not None and "authorizer" in auth:
         _check_authorizer(section, auth["authorizer"], reading)
 

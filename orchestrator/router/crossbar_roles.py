@@ -2,8 +2,11 @@
 
 - Crossbar takes ordinary permissions for ``wamp.*`` meta procedures, so every role that may use ""
   is refused ``wamp.`` expressly; and ``wampy.``, where the stack keeps its own procedures.
-- Of a role's permissions the longest that begins the URI decides, an exact one too: an exact one on
-  "a.b" makes Crossbar refuse "a.bc", whatever a shorter prefix would allow.
+- Of a role's permissions the longest that begins the URI decides, an exact one too: one on "a.b"
+  would make Crossbar refuse "a.bc", whatever a shorter prefix allows. So what the prefix allows is
+  said again for every way in which the URI of an exact one may go on.
+- A wildcard goes before every prefix; where that would matter it is a fault of the manifest, see
+  ``manifest.crossbar_wildcards``.
 - A role of Crossbar's has permissions or an authorizer, never both: the authorizer is asked about
   all that the role does, or about nothing.
 """
@@ -11,7 +14,7 @@
 from __future__ import annotations
 
 import string
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from orchestrator.errors import RouterUnavailable
@@ -64,32 +67,37 @@ def _with_refusals(permissions: Iterable[Permission]) -> list[Permission]:
     included. Crossbar looks a pattern up like a URI, so the beginnings of what is refused ("", "w",
     "wa" …) lose the actions that take patterns, and all their other continuations get them back.
     """
-    given = {permission.uri: permission for permission in permissions}
-    refused = [prefix for prefix in RESERVED_PREFIXES if prefix not in given]
-    result = dict(given)
-    result.update({prefix: Permission(prefix, "prefix", frozenset()) for prefix in refused})
+    given = tuple(permissions)
+    # Of two on the same URI the exact one decides on just that, and the prefix on what goes on.
+    result = {one.uri: one for one in sorted(given, key=lambda one: one.match == "exact")}
+    refused = [prefix for prefix in RESERVED_PREFIXES if prefix not in result]
+    refusals = [Permission(prefix, "prefix", frozenset()) for prefix in refused]
+    stated = frozenset(result)
+    result.update({one.uri: one for one in refusals})
     for beginning in sorted({prefix[:size] for prefix in refused for size in range(len(prefix))}):
         allowed = _allowed_below(given, beginning)
-        if (beginning in given and beginning != "") or not allowed & PATTERN_ACTIONS:
+        if (beginning in stated and beginning != "") or not allowed & PATTERN_ACTIONS:
             continue
         result[beginning] = Permission(beginning, "prefix", allowed - PATTERN_ACTIONS)
         for character in URI_CHARACTERS if beginning else FIRST_CHARACTERS:
             continued = beginning + character
             if not any(prefix.startswith(continued) for prefix in refused):
                 result.setdefault(continued, Permission(continued, "prefix", allowed))
+    for exact in given:
+        allowed = _allowed_below((*given, *refusals), exact.uri)
+        if exact.match == "exact" and allowed:
+            for character in URI_CHARACTERS:
+                continued = exact.uri + character
+                # Crossbar takes two dots for a wildcard, whatever is said.
+                if ".." not in continued:
+                    result.setdefault(continued, Permission(continued, "prefix", allowed))
     return list(result.values())
 
 
-def _allowed_below(given: Mapping[str, Permission], uri: str) -> frozenset[str]:
+def _allowed_below(permissions: Iterable[Permission], uri: str) -> frozenset[str]:
     """Give what the longest prefix permission allows for URIs that begin with ``uri``."""
-    matching = [
-        permission
-        for permission in given.values()
-        if permission.match == "prefix" and uri.startswith(permission.uri)
-    ]
-    return (
-        max(matching, key=lambda permission: len(permission.uri)).allow if matching else frozenset()
-    )
+    matching = [one for one in permissions if one.match == "prefix" and uri.startswith(one.uri)]
+    return max(matching, key=lambda one: len(one.uri)).allow if matching else frozenset()
 
 
 def _role(name: str, permissions: Iterable[Permission]) -> dict[str, Any]:

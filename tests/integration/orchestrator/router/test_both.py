@@ -53,6 +53,8 @@ ROLES = {
     "front": (
         Permission("", "prefix", frozenset({"call"})),
         Permission("com.shop.", "prefix", frozenset({"call", "register"})),
+        Permission("com.shop.shut", "exact", frozenset()),
+        Permission("org..open", "wildcard", frozenset({"publish"})),
     ),
     "asked": (),
 }
@@ -217,6 +219,10 @@ def own_credentials(router: Started) -> list[Any]:
 def test_a_role_has_its_permissions_and_nobody_is_asked(router: Started) -> None:
     with joined(router, "wampcra", "his") as session:
         assert rights(session, "com.shop.buy") == {"call", "register"}
+        assert rights(session, "com.shop.shut") == set()
+        assert rights(session, "com.shop.shutter") == {"call", "register"}
+        assert rights(session, "org.example.open") == {"publish"}
+        assert rights(session, "org.example.shut") == {"call"}
         assert rights(session, "com.example.x") == {"call"}
         assert not is_allowed(lambda: session.call("wamp.session.count"))
 

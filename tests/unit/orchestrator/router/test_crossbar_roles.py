@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 
 from orchestrator.manifest.model import Manifest, Permission
+from orchestrator.router import new_principals
+from orchestrator.router.builtin import plan_builtin
 from orchestrator.router.crossbar_roles import roles_of
+from wampy.router.authorization import Permission as RouterPermission
+from wampy.router.authorization import Role
 
 MakeManifest = Callable[..., Manifest]
 
@@ -146,3 +153,60 @@ def test_a_role_without_permissions_is_the_authorizer_s(configure) -> None:
 def test_a_role_without_permissions_may_nothing_without_an_authorizer(configure) -> None:
     permissions = permissions_of(configure(roles={"none": ()}), "none")
     assert not decide(permissions, "com.example.x", "call")
+
+
+def test_an_exact_permission_decides_on_nothing_but_its_uri(configure) -> None:
+    roles = {
+        "front": (
+            Permission("com.", "prefix", frozenset({"call"})),
+            Permission("com.shut", "exact", frozenset()),
+            Permission("com.same", "exact", frozenset({"publish"})),
+            Permission("com.same", "prefix", frozenset({"register"})),
+        )
+    }
+    permissions = permissions_of(configure(roles=roles), "front")
+    assert not decide(permissions, "com.shut", "call")
+    assert decide(permissions, "com.shutter", "call")
+    assert decide(permissions, "com.shut.x", "call")
+    assert decide(permissions, "com.same", "publish")
+    assert not decide(permissions, "com.same", "register")
+    assert decide(permissions, "com.sames", "register")
+    assert not decide(permissions, "com.sames", "call")
+
+
+URIS = st.sampled_from(["", "w", "wamp", "wamp.", "wampy.", "wamp.a", "a", "a.", "a.b", "a.bc"])
+PERMISSIONS = st.lists(
+    st.builds(
+        Permission,
+        uri=URIS | st.text("wamp.ab", max_size=5).filter(lambda uri: ".." not in uri),
+        match=st.sampled_from(["exact", "prefix"]),
+        allow=st.frozensets(st.sampled_from(["call", "publish"])),
+    ),
+    max_size=4,
+    unique_by=lambda one: (one.uri, one.match),
+)
+
+
+@example(
+    [
+        Permission("", "prefix", frozenset({"call"})),
+        Permission("wamp.a", "exact", frozenset({"call"})),
+    ],
+    "wamp.ab",
+)
+@given(PERMISSIONS, URIS | st.text("wampy.abc", min_size=1, max_size=9))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_both_routers_decide_alike(make_manifest: MakeManifest, permissions, uri: str) -> None:
+    """Of calls and publications; a pattern may be refused by Crossbar where it covers more."""
+    manifest = make_manifest(roles={"front": tuple(permissions)})
+    (text,) = plan_builtin(manifest, new_principals(), 4711).files.values()
+    builtin = Role(
+        "front",
+        tuple(
+            RouterPermission(one["uri"], one["match"], frozenset(one["allow"]))
+            for one in json.loads(text)["roles"]["front"]
+        ),
+    )
+    generated = permissions_of(roles_of(manifest.router), "front")
+    for action in ("call", "publish"):
+        assert decide(generated, uri, action) == builtin.may(uri, action), (uri, action)
