@@ -13,7 +13,8 @@ Rules:
 - what a Router passes on from others is taken as far as it makes sense, since a refusal ends the
   Session: NaN in JSON; MessagePack's timestamps (``datetime``) and its other extension types
   (``msgspec.msgpack.Ext``); CBOR's dates (``datetime``) and other tags (``cbor2.CBORTag``), its
-  "undefined" as None. No tag builds anything else: some make values that contain themselves;
+  "undefined" as None and JavaScript's arrays of octets as bytes. No tag builds anything else: some
+  make values that contain themselves;
 - lists and dictionaries are nested MAX_DEPTH deep at most, both ways;
 - msgspec makes the message straight from the bytes. What it does not take goes the long way, which
   says what is wrong, or takes it after all.
@@ -46,6 +47,9 @@ _CONTAINERS = frozenset((dict, list, tuple))
 #: A list longer than this is first looked at in C.
 _LONG = 16
 
+#: The tag with which JavaScript sends an Uint8Array: what follows are octets as they are.
+#: Spec: RFC 8746, 2.1.
+_OCTETS = 64
 #: The tags of CBOR that cbor2 would follow, but for dates (0, 1) and large integers (2, 3):
 #: fractions, addresses, regular expressions, sets, values that are shared or refer to themselves.
 _TAGS_NOT_FOLLOWED = (
@@ -280,7 +284,10 @@ class CborSerializer:
         def left_as_it_is(tag: int) -> Callable[[Any, bool], Any]:
             return lambda value, _: self.library.CBORTag(tag, value)
 
-        return {tag: left_as_it_is(tag) for tag in _TAGS_NOT_FOLLOWED}
+        def octets(value: Any, _: bool) -> Any:
+            return value if type(value) is bytes else self.library.CBORTag(_OCTETS, value)
+
+        return {_OCTETS: octets, **{tag: left_as_it_is(tag) for tag in _TAGS_NOT_FOLLOWED}}
 
     @cached_property
     def _encoders(self) -> dict[type, Callable[[Any, Any], None]]:

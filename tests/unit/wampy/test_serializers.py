@@ -439,6 +439,13 @@ def test_cbor_takes_dates_and_leaves_other_tags_as_they_are():
     ]
 
 
+def test_octets_of_javascript_are_bytes():
+    sent = [cbor2.CBORTag(64, b"\0\xff"), cbor2.CBORTag(64, "none")]
+    octets, other = CBOR.decode(cbor2.dumps([50, 1, {}, sent])).args
+    assert octets == b"\0\xff"
+    assert (other.tag, other.value) == (64, "none")
+
+
 def test_no_tag_of_cbor_makes_a_value_that_contains_itself():
     cycle: list = []
     cycle.append(cycle)
