@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from wampy.ids import MAX_ID
 from wampy.messages import Error, Event, Published, Subscribed, Unsubscribed
-from wampy.router.patterns import PatternTable
+from wampy.router.patterns import PatternTable, match_in
 from wampy.uris import uri_fault
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ class Broker:
     def subscribe(self, session: RouterSession, message: Any, now: float) -> None:
         """Take a SUBSCRIBE that is authorized; twice the same gives the same id."""
         options = message.options or {}
-        uri, match = message.topic, options.get("match", "exact")
+        uri, match = message.topic, match_in(options)
         fault = uri_fault(uri, match) if isinstance(match, str) else f"match is {match!r:.40}"
         if fault is not None:
             self._refuse(session, _SUBSCRIBE, message.request_id, "wamp.error.invalid_uri", fault)

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from wampy.ids import MAX_ID
 from wampy.messages import Error, Interrupt, Invocation, Registered, Result, Unregistered
 from wampy.router.calls import Call, Callee, InternalCall, Outbox, Registration, registration_fault
-from wampy.router.patterns import PatternTable
+from wampy.router.patterns import PatternTable, match_in
 
 if TYPE_CHECKING:
     from random import Random
@@ -79,7 +79,7 @@ class Dealer:
         """Take a REGISTER that is authorized."""
         options = message.options or {}
         uri = message.procedure
-        match = options.get("match", "exact")
+        match = match_in(options)
         policy = options.get("invoke", "single")
         concurrency = options.get("concurrency")
         fault = registration_fault(uri, match, policy, concurrency)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from wampy.messages import Goodbye
 from wampy.router.broker import lists_fault
-from wampy.router.patterns import PatternTable
+from wampy.router.patterns import PatternTable, match_in
 from wampy.uris import is_uri
 
 if TYPE_CHECKING:
@@ -175,7 +175,7 @@ class MetaApi:
         def lookup(session: RouterSession, uri: Any, options: Any = None) -> int | None:
             _check("uri", uri, (str,))
             _check("options", options, (dict, type(None)))
-            match = (options or {}).get("match", "exact")
+            match = match_in(options or {})
             if match not in ("exact", "prefix", "wildcard"):
                 raise MetaError("wamp.error.invalid_argument", "match is none of the three")
             found = table.get(uri, match)

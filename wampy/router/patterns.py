@@ -8,11 +8,25 @@ from __future__ import annotations
 
 from bisect import insort
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from operator import neg
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
+
+from msgspec.msgpack import Ext
 
 T = TypeVar("T")
+
+#: JavaScript's "undefined", as msgpackr has it: what wampy.js sends where no `match` is given.
+_UNDEFINED = Ext(0, b"\0")
+
+
+def match_in(options: Mapping[str, Any]) -> Any:
+    """Give how the URI of a request is to match: what Options say, unchecked.
+
+    Exact, where they do not say. What is null counts as left out: some clients send it so.
+    """
+    match = options.get("match", "exact")
+    return "exact" if match is None or match == _UNDEFINED else match
 
 
 class PatternTable(Generic[T]):

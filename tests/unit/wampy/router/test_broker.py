@@ -113,6 +113,14 @@ def test_every_pattern_that_matches_hears_it_once_under_one_publication_id() -> 
     assert [one.details for one in events] == [{}] + [{"topic": "a.b.c"}] * 3
 
 
+def test_a_match_of_null_is_exact() -> None:
+    routing = Routing()
+    subscriber, publisher = routing.clients(2)
+    assert subscriber.subscribe("a", match=None) == subscriber.subscribe("a")
+    publisher.publish("a.b")
+    assert not subscriber.heard()
+
+
 def test_a_pattern_hears_only_what_its_role_may_subscribe_to_by_name() -> None:
     role = Role("some", (allow("", match="prefix"), allow("a.secret", "publish")))
     routing = Routing(role)

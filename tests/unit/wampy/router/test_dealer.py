@@ -115,6 +115,12 @@ def test_nobody_shares_with_himself() -> None:
     assert callee.try_register("a", invoke="random").error == EXISTS
 
 
+def test_a_match_of_null_is_exact() -> None:
+    callee = Routing().join()
+    callee.register("a", match=None)
+    assert callee.try_register("a").error == EXISTS
+
+
 def test_the_same_text_may_be_registered_once_for_each_kind_of_match() -> None:
     callee = Routing().join()
     ids = {callee.register("a.b", match=match) for match in ("exact", "prefix", "wildcard")}

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
+from typing import Any
 
-from wampy.router.patterns import PatternTable
+import pytest
+from msgspec.msgpack import Ext
+
+from wampy.router.patterns import PatternTable, match_in
 
 
 def table(*patterns: tuple[str, str]) -> PatternTable[str]:
@@ -91,3 +94,20 @@ def test_a_prefix_of_equal_length_stays_when_its_neighbour_goes() -> None:
     made.remove("ab", "prefix")
     assert made.best("xyz") == "prefix xy"
     assert made.best("abz") is None
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({}, "exact"),
+        ({"match": "prefix"}, "prefix"),
+        # As wampy.js has it where nothing is given: over CBOR, and over MessagePack.
+        ({"match": None}, "exact"),
+        ({"match": Ext(0, b"\0")}, "exact"),
+        # What makes no sense is for others to refuse.
+        ({"match": 1}, 1),
+        ({"match": Ext(0, b"\1")}, Ext(0, b"\1")),
+    ],
+)
+def test_null_counts_as_left_out(options: dict[str, Any], match: Any) -> None:
+    assert match_in(options) == match
