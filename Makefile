@@ -18,7 +18,7 @@ help:
 	@echo 'make soak   what takes longer than a test run may'
 	@echo 'make clean  remove the venvs and what was built'
 
-# --- the two venvs ---------------------------------------------------------------------------------------------------
+# --- the venvs ---------------------------------------------------------------------------------------------------
 
 $(VENV)/.installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -45,7 +45,22 @@ CROSSBAR_WANTED := $(BIN)/python -c 'import tomllib; \
 	  .venv-crossbar/bin/python -m compileall -q .venv-crossbar/lib >/dev/null 2>&1; \
 	  .venv-crossbar/bin/crossbar version >/dev/null && echo "$$wanted" > $@; fi
 
-setup: $(VENV)/.installed .venv-crossbar/.installed
+# Clients of others, which the Router's tests run against it: those for Python in a venv, those for Node
+# beside them: outside of tests/, which `wheel-test` copies. What is optional there only makes them faster, compiled.
+CLIENTS := tests/integration/wampy/router/interop
+
+.venv-clients/.installed: $(addprefix $(CLIENTS)/,requirements.txt package.json package-lock.json) $(VENV)/.installed
+	@node -e 'process.exit(process.versions.node.split(".")[0] < 18 ? 1 : 0)' 2>/dev/null && npm --version >/dev/null 2>&1 || { \
+	  echo "the tests run WAMP clients under Node, and need node and npm, 18 or newer; here node is" \
+	    "$$(node --version 2>/dev/null || echo missing), npm $$(npm --version 2>/dev/null || echo missing)" >&2; exit 1; }
+	@echo '== Installing WAMP clients of others into .venv-clients (once; 80 packages, half a minute)'
+	@test -x .venv-clients/bin/python || $(PYTHON) -m venv .venv-clients
+	@.venv-clients/bin/python -m pip install --disable-pip-version-check --quiet --requirement $(CLIENTS)/requirements.txt
+	@cp $(CLIENTS)/package.json $(CLIENTS)/package-lock.json .venv-clients/
+	@npm ci --prefix .venv-clients --omit=optional --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
+setup: $(VENV)/.installed .venv-crossbar/.installed .venv-clients/.installed
 
 # --- the main job ----------------------------------------------------------------------------------------------------
 
@@ -98,4 +113,4 @@ soak: setup
 	$(BIN)/python -m benchmarks.soak $(SOAK_ARGS)
 
 clean:
-	rm -rf .venv .venv-crossbar .venv-rivals .venv-wheel build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .venv-clients .venv-crossbar .venv-rivals .venv-wheel build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

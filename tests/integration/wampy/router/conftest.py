@@ -32,6 +32,7 @@ class RunningRouter:
     Args:
         folder: for the socket.
         tls: of the TCP listener.
+        authenticator: default: whoever wants may join, and joe with his ticket.
         roles: by name; default: everybody may do everything.
         limits: of ``Limits``, by name.
     """
@@ -41,13 +42,15 @@ class RunningRouter:
         folder: Path,
         *,
         tls: Tls | None = None,
+        authenticator: Authenticator | None = None,
         roles: dict[str, Role] | None = None,
         realm_limits: RealmLimits | None = None,
         **limits: Any,
     ) -> None:
         self.path = folder / "router.sock"
         names = ("anonymous", "frontend")
-        authenticator = Authenticator(anonymous="anonymous", ticket=TICKETS)
+        if authenticator is None:
+            authenticator = Authenticator(anonymous="anonymous", ticket=TICKETS)
         self.server = RouterServer(
             RouterConfig(
                 realm="realm1",

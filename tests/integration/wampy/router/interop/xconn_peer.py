@@ -1,0 +1,122 @@
+"""A Peer of xconn; see ``contract.py``. The callee is of its threads, the caller of its asyncio."""
+
+import asyncio
+import threading
+
+from wampproto.exception import ApplicationError as Refused
+from xconn import (
+    AnonymousAuthenticator,
+    AsyncClient,
+    CBORSerializer,
+    Client,
+    CryptoSignAuthenticator,
+    JSONSerializer,
+    MsgPackSerializer,
+    TicketAuthenticator,
+    WAMPCRAAuthenticator,
+)
+from xconn.exception import ApplicationError
+from xconn.types import Result
+
+from tests.integration.wampy.router.interop.contract import (
+    LOGIN,
+    OCTETS,
+    ROLE,
+    SERIALIZER,
+    URL,
+    VALUES,
+    say,
+)
+
+SERIALIZERS = {"json": JSONSerializer, "msgpack": MsgPackSerializer, "cbor": CBORSerializer}
+AUTHENTICATORS = {
+    "ticket": TicketAuthenticator,
+    "wampcra": WAMPCRAAuthenticator,
+    "cryptosign": CryptoSignAuthenticator,
+}
+
+
+def callee():
+    ended = threading.Event()
+    client = Client(serializer=SERIALIZERS[SERIALIZER]())
+    session = client.connect(URL, "realm1", disconnect_callback=ended.set)
+
+    def echo(invocation):
+        return Result([[invocation.args or [], invocation.kwargs or {}]])
+
+    def fail(invocation):
+        raise ApplicationError("com.error.mine", 1)
+
+    session.register("com.peer.echo", echo)
+    session.register("com.peer.pattern", echo, options={"match": "prefix"})
+    session.register("com.peer.fail", fail)
+    session.register("com.peer.gone", echo).unregister()
+    say("ready")
+    ended.wait()
+    say("disconnected")
+
+
+async def caller():
+    session = await AsyncClient(serializer=SERIALIZERS[SERIALIZER]()).connect(URL, "realm1")
+    told: dict = {}
+
+    async def echo(*args, **kwargs):
+        # Lists and dictionaries of nothing are left out where nothing is given.
+        return (await session.call("com.ours.echo", list(args) or None, kwargs or None)).args[0]
+
+    told["echo"] = [await echo(value, key=value) for value in VALUES]
+    told["shapes"] = [await echo(), await echo(1, 2), await echo(a=1)]
+    if SERIALIZER != "json":
+        is_ours = (await session.call("com.ours.is_bytes", [OCTETS])).args[0]
+        told["bytes"] = [is_ours, (await echo(OCTETS))[0][0] == OCTETS]
+    try:
+        await session.call("com.ours.fail")
+    except ApplicationError as error:
+        told["error"] = [error.message, list(error.args), error.kwargs]
+    events: asyncio.Queue = asyncio.Queue()
+    matched: asyncio.Queue = asyncio.Queue()
+
+    async def keep(event):
+        events.put_nowait([event.args or [], event.kwargs or {}])
+
+    async def keep_topic(event):
+        matched.put_nowait(event.details["topic"])
+
+    subscription = await session.subscribe("com.ours.events", keep)
+    await session.subscribe("com.ours.matched", keep_topic, {"match": "prefix"})
+    await session.call("com.ours.publish")
+    told["events"] = [await events.get() for _ in VALUES]
+    told["matched"] = [await matched.get(), await matched.get()]
+    await subscription.unsubscribe()
+    await session.call("com.ours.publish")
+    told["matched"] += [await matched.get(), await matched.get()]
+    told["unsubscribed"] = events.empty()
+    for value in VALUES:
+        await session.publish("com.ours.topic", [value], {"key": value}, {"acknowledge": True})
+    told["many"] = [one[0][0] for one in await asyncio.gather(*map(echo, range(200)))]
+    say(told)
+    await session.leave()
+    say("left")
+
+
+def join():
+    for secret in LOGIN["secrets"]:
+        if LOGIN["method"] == "anonymous":
+            authenticator = AnonymousAuthenticator("")
+        else:
+            authenticator = AUTHENTICATORS[LOGIN["method"]](LOGIN["authid"], secret)
+        try:
+            session = Client(authenticator, SERIALIZERS[SERIALIZER]()).connect(URL, "realm1")
+        except Refused as error:
+            say(["refused", error.message])
+        else:
+            details = session._base_session.session_details
+            say(["joined", details.authid, details.authrole])
+            session.leave()
+
+
+if __name__ == "__main__":
+    if ROLE == "caller":
+        asyncio.run(caller())
+    else:
+        {"callee": callee, "join": join}[ROLE]()
