@@ -40,23 +40,20 @@ SEED = "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60"
 PUBLIC_KEY = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"
 OTHER_SEED = "4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb"
 SECRET = "p4ssword of joe"
-#: By how it is called here: the method, and what the Router knows of joe.
-PRINCIPALS: dict[str, tuple[str, Any]] = {
-    "anonymous": ("anonymous", None),
-    "ticket": ("ticket", TicketPrincipal(role="frontend", secret=SECRET)),
-    "wampcra": ("wampcra", WampCraPrincipal(role="frontend", secret=SECRET)),
-    "salted wampcra": (
-        "wampcra",
-        WampCraPrincipal(role="frontend", secret=SECRET, iterations=1000),
-    ),
-    "scram": ("scram", ScramPrincipal(role="frontend", secret=SECRET)),
-    "cryptosign": (
-        "cryptosign",
-        CryptosignPrincipal(role="frontend", authorized_keys=[PUBLIC_KEY]),
-    ),
+PRINCIPALS: dict[str, Any] = {
+    "ticket": {"ticket": TicketPrincipal(role="frontend", secret=SECRET)},
+    "wampcra": {
+        "wampcra": WampCraPrincipal(role="frontend", secret=SECRET),
+        "salted": WampCraPrincipal(role="frontend", secret=SECRET, iterations=1000),
+    },
+    "scram": {"scram": ScramPrincipal(role="frontend", secret=SECRET)},
+    "cryptosign": {
+        "cryptosign": CryptosignPrincipal(role="frontend", authorized_keys=[PUBLIC_KEY])
+    },
 }
-SIMPLE = ("anonymous", "ticket")
-USUAL = (*SIMPLE, "wampcra", "salted wampcra", "cryptosign")
+#: The authids of those, by what a client has.
+SIMPLE = (("anonymous", ""), ("ticket", "ticket"))
+USUAL = (*SIMPLE, ("wampcra", "wampcra"), ("wampcra", "salted"), ("cryptosign", "cryptosign"))
 
 
 @dataclass(frozen=True)
@@ -67,7 +64,7 @@ class Client:
         name: of its file in ``interop/``, without the suffix.
         runs: CROSSBAR, PYTHON or NODE.
         ways: each transport that it has with each serializer that it has there.
-        logins: of PRINCIPALS, those that it has.
+        logins: each method that it has, with the authid that joins so.
         caught: what it tells of an error of ours: URI, arguments, keyword arguments.
         raised: what comes of an error of its own.
         progress: whether it has progressive results, both ways.
@@ -80,7 +77,7 @@ class Client:
     name: str
     runs: str
     ways: Sequence[str]
-    logins: Sequence[str] = USUAL
+    logins: Sequence[tuple[str, str]] = USUAL
     caught: Any = ("com.error.mine", [1], {"key": "value"})
     raised: tuple[str, list[Any], dict[str, Any]] = ("com.error.mine", [1], {"key": "value"})
     progress: bool = True
@@ -101,7 +98,7 @@ CLIENTS = {
         ways("ws", "unix", "tcp"),
         # Not SCRAM with PBKDF2: it hands the salt to its PBKDF2 as text, undecoded, which takes
         # octets only ("Invalid argument types"), so no Router can let it join.
-        logins=(*USUAL, "scram"),
+        logins=(*USUAL, ("scram", "scram")),
         octets_in_json=True,
     ),
     "xconn": Client(
@@ -145,7 +142,6 @@ CLIENTS = {
     ),
 }
 WAYS = [(name, way) for name, client in CLIENTS.items() for way in client.ways]
-LOGINS = [(name, login) for name, client in CLIENTS.items() for login in client.logins]
 
 
 class Run:
@@ -280,21 +276,21 @@ def test_we_call_it(router, session, run, name, way):
     assert peer.told() == client.stopped
 
 
-@pytest.mark.parametrize(("name", "login"), LOGINS)
-def test_it_proves_who_it_is(make_router, run, name, login):
+@pytest.mark.parametrize(("name", "way"), WAYS)
+def test_it_proves_who_it_is(make_router, run, name, way):
     client = CLIENTS[name]
-    method, principal = PRINCIPALS[login]
-    if principal is None:
-        router, secrets = make_router(), [""]
-    else:
-        principals: dict[str, Any] = {method: {"joe": principal}}
-        router = make_router(authenticator=Authenticator(anonymous=None, **principals))
-        secrets = [SEED, OTHER_SEED] if method == "cryptosign" else [SECRET, "wrong"]
-    asked = json.dumps({"method": method, "authid": "joe", "secrets": secrets})
-    peer = run(client, "join", router.ws_url, "json", PEER_LOGIN=asked)
-    joined, authid, authrole = peer.told()
-    if principal is None:
-        assert (joined, authrole) == ("joined", "anonymous")
-        return
-    assert (joined, authid, authrole) == ("joined", "joe", "frontend")
-    assert peer.told() == ["refused", client.refused]
+    kind, serializer = way.split()
+    router = make_router(authenticator=Authenticator(anonymous="anonymous", **PRINCIPALS))
+    asked, expected = [], []
+    for method, authid in client.logins:
+        right, wrong = (SEED, OTHER_SEED) if method == "cryptosign" else (SECRET, "wrong")
+        asked.append([method, authid, right])
+        expected.append(["joined", authid, "frontend"])
+        if method != "anonymous":
+            asked.append([method, authid, wrong])
+            expected.append(["refused", client.refused])
+    peer = run(client, "join", url_of(router, kind), serializer, PEER_LOGINS=json.dumps(asked))
+    told = [peer.told() for _ in asked]
+    # The Router's own choice is what nobody is called.
+    expected[0] = ["joined", told[0][1], "anonymous"]
+    assert told == expected

@@ -2,7 +2,7 @@
 "use strict";
 
 const autobahn = require("autobahn");
-const { role, url, serializer, login, Queue, values, octets, numbers, say } = require("./contract.js");
+const { role, url, serializer, logins, Queue, values, octets, numbers, say } = require("./contract.js");
 
 const Serializer = {
   json: autobahn.serializer.JSONSerializer,
@@ -108,10 +108,10 @@ function keys(secret) {
 }
 
 async function join() {
-  for (const secret of login.secrets) {
-    const options = { authmethods: [login.method], onchallenge: onchallenge(secret) };
-    if (login.method !== "anonymous") options.authid = login.authid;
-    if (login.method === "cryptosign") {
+  for (const [method, authid, secret] of logins) {
+    const options = { authmethods: [method], onchallenge: onchallenge(secret) };
+    if (method !== "anonymous") options.authid = authid;
+    if (method === "cryptosign") {
       options.authextra = { pubkey: autobahn.auth_cryptosign.public_key(keys(secret)) };
     }
     await new Promise((next) => {

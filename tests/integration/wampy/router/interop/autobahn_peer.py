@@ -18,7 +18,7 @@ from autobahn.wamp.types import (
 )
 
 from tests.integration.wampy.router.interop.contract import (
-    LOGIN,
+    LOGINS,
     OCTETS,
     ROLE,
     SERIALIZER,
@@ -122,10 +122,13 @@ class Caller(Session):
 
 
 class Login(Session):
-    """Joins as PEER_LOGIN says."""
+    """Joins by one method."""
 
-    secret = ""
     has_joined = False
+
+    def __init__(self, method, authid, secret):
+        super().__init__()
+        self.method, self.who, self.secret = method, authid, secret
 
     def onConnect(self):
         secrets: dict = {
@@ -134,11 +137,10 @@ class Login(Session):
             "scram": {"password": self.secret},
             "cryptosign": {"privkey": self.secret, "authextra": {}},
         }
-        secret = secrets.get(LOGIN["method"], {})
-        who = {"authid": LOGIN["authid"]} if secret else {}
-        self.proof = create_authenticator(LOGIN["method"], **who, **secret)
-        extra = self.proof.authextra
-        self.join("realm1", [LOGIN["method"]], LOGIN["authid"], authextra=extra)
+        secret = secrets.get(self.method, {})
+        who = {"authid": self.who} if secret else {}
+        self.proof = create_authenticator(self.method, **who, **secret)
+        self.join("realm1", [self.method], self.who, authextra=self.proof.authextra)
 
     def onChallenge(self, challenge):
         return self.proof.on_challenge(self, challenge)
@@ -178,10 +180,8 @@ async def main():
     if ROLE != "join":
         await run({"callee": Callee, "caller": Caller}[ROLE]())
         return
-    for secret in LOGIN["secrets"]:
-        session = Login()
-        session.secret = secret
-        await run(session)
+    for login in LOGINS:
+        await run(Login(*login))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 "use strict";
 
 const [role, url, serializer] = process.argv.slice(2);
-const login = JSON.parse(process.env.PEER_LOGIN || "null");
+const logins = JSON.parse(process.env.PEER_LOGINS || "[]");
 
 // A queue whose `get` waits for what is put later.
 class Queue {
@@ -32,7 +32,7 @@ module.exports = {
   role,
   url,
   serializer,
-  login,
+  logins,
   Queue,
   values: require("./values.json"),
   octets: Buffer.from([0, 255]),

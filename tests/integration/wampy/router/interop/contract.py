@@ -5,8 +5,8 @@ A Peer is started as ``callee|caller|join URL SERIALIZER``. Each of its lines is
 
 - ``callee`` registers what the test calls, says "ready", and why its session ended.
 - ``caller`` calls, publishes and subscribes; says what came of it, leaves, and says that too.
-- ``join`` joins once with each secret of the environment variable PEER_LOGIN, which is
-  ``{"method": …, "authid": …, "secrets": […]}``; says who it has become, or what it was told.
+- ``join`` joins once for each ``[method, authid, secret]`` of the list in the environment variable
+  PEER_LOGINS; says each time who it has become, or what it was told.
 """
 
 import json
@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 ROLE, URL, SERIALIZER = sys.argv[1:]
-LOGIN = json.loads(os.environ.get("PEER_LOGIN", "null"))
+LOGINS = json.loads(os.environ.get("PEER_LOGINS", "[]"))
 VALUES = json.loads(Path(__file__).with_name("values.json").read_text())
 OCTETS = b"\0\xff"
 

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from swampyer import ExAbort, ExInvocationError, WAMPClient, WAMPClientTicket
 
 from tests.integration.wampy.router.interop.contract import (
-    LOGIN,
+    LOGINS,
     OCTETS,
     ROLE,
     SERIALIZER,
@@ -99,11 +99,11 @@ def caller():
 
 
 def join():
-    for secret in LOGIN["secrets"]:
-        if LOGIN["method"] == "anonymous":
+    for method, authid, secret in LOGINS:
+        if method == "anonymous":
             client = WAMPClient(**OPTIONS)
         else:
-            client = WAMPClientTicket(username=LOGIN["authid"], password=secret, **OPTIONS)
+            client = WAMPClientTicket(username=authid, password=secret, **OPTIONS)
         try:
             client.start()
         except ExAbort as error:

@@ -8,7 +8,7 @@ const { JsonSerializer } = require("wampy/JsonSerializer.js");
 const { MsgpackSerializer } = require("wampy/MsgpackSerializer.js");
 const cryptosign = require("wampy/cryptosign.js");
 const WebSocket = require("ws");
-const { role, url, serializer, login, Queue, values, octets, numbers, say } = require("./contract.js");
+const { role, url, serializer, logins, Queue, values, octets, numbers, say } = require("./contract.js");
 
 const Serializer = { json: JsonSerializer, msgpack: MsgpackSerializer, cbor: CborSerializer }[serializer];
 
@@ -96,20 +96,20 @@ async function caller() {
 async function join() {
   // An ES module, in its package for `require` too.
   const wampcra = await import(pathToFileURL(require.resolve("wampy/wampcra.js")));
-  for (const secret of login.secrets) {
+  for (const [method, authid, secret] of logins) {
     const plugins = {
       ticket: () => secret,
       wampcra: wampcra.sign(secret),
-      cryptosign: login.method === "cryptosign" ? cryptosign.sign(secret) : null,
+      cryptosign: method === "cryptosign" ? cryptosign.sign(secret) : null,
     };
     const options = {};
-    if (login.method !== "anonymous") {
-      options.authid = login.authid;
-      options.authmethods = [login.method];
+    if (method !== "anonymous") {
+      options.authid = authid;
+      options.authmethods = [method];
       options.authMode = "auto";
-      options.authPlugins = { [login.method]: plugins[login.method] };
+      options.authPlugins = { [method]: plugins[method] };
     }
-    if (login.method === "cryptosign") {
+    if (method === "cryptosign") {
       const { publicKey } = require("tweetnacl").sign.keyPair.fromSeed(Buffer.from(secret, "hex"));
       options.authextra = { pubkey: cryptosign.bytes2hex(publicKey) };
     }

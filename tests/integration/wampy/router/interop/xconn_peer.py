@@ -19,7 +19,7 @@ from xconn.exception import ApplicationError
 from xconn.types import Result
 
 from tests.integration.wampy.router.interop.contract import (
-    LOGIN,
+    LOGINS,
     OCTETS,
     ROLE,
     SERIALIZER,
@@ -100,11 +100,11 @@ async def caller():
 
 
 def join():
-    for secret in LOGIN["secrets"]:
-        if LOGIN["method"] == "anonymous":
+    for method, authid, secret in LOGINS:
+        if method == "anonymous":
             authenticator = AnonymousAuthenticator("")
         else:
-            authenticator = AUTHENTICATORS[LOGIN["method"]](LOGIN["authid"], secret)
+            authenticator = AUTHENTICATORS[method](authid, secret)
         try:
             session = Client(authenticator, SERIALIZERS[SERIALIZER]()).connect(URL, "realm1")
         except Refused as error:
