@@ -33,6 +33,7 @@ class RunningRouter:
         folder: for the socket.
         tls: of the TCP listener.
         authenticator: default: whoever wants may join, and joe with his ticket.
+        path: of the WebSocket.
         roles: by name; default: everybody may do everything.
         limits: of ``Limits``, by name.
     """
@@ -43,6 +44,7 @@ class RunningRouter:
         *,
         tls: Tls | None = None,
         authenticator: Authenticator | None = None,
+        path: str = "/ws",
         roles: dict[str, Role] | None = None,
         realm_limits: RealmLimits | None = None,
         **limits: Any,
@@ -55,8 +57,8 @@ class RunningRouter:
             RouterConfig(
                 realm="realm1",
                 listeners=(
-                    Listener("unix", authenticator, unix_path=self.path),
-                    Listener("tcp", authenticator, port=0, tls=tls),
+                    Listener("unix", authenticator, unix_path=self.path, path=path),
+                    Listener("tcp", authenticator, port=0, tls=tls, path=path),
                 ),
                 roles=roles or {name: Role(name, EVERYTHING) for name in names},
                 limits=Limits(**limits),

@@ -11,7 +11,7 @@ const Serializer = {
 }[serializer];
 
 function transport() {
-  if (url.startsWith("ws:")) return { type: "websocket", url, serializers: [new Serializer()] };
+  if (url.startsWith("ws")) return { type: "websocket", url, serializers: [new Serializer()] };
   // Its RawSocket speaks JSON only.
   if (url.startsWith("unix:")) return { type: "rawsocket", path: url.slice("unix://".length) };
   const { hostname: host, port } = new URL(url);

@@ -1,6 +1,9 @@
 """A Peer of autobahn for Python; see ``contract.py``. Runs in Crossbar's venv."""
 
 import asyncio
+import ssl
+from typing import Any
+from urllib.parse import urlsplit
 
 import txaio
 from autobahn.asyncio.rawsocket import WampRawSocketClientFactory
@@ -163,16 +166,16 @@ async def run(session):
     loop = asyncio.get_running_loop()
     txaio.config.loop = loop
     serializer = SERIALIZERS[SERIALIZER]()
-    if URL.startswith("ws:"):
-        websocket = WampWebSocketClientFactory(lambda: session, url=URL, serializers=[serializer])
-        await loop.create_connection(websocket, websocket.host, websocket.port)
+    url: Any = urlsplit(URL)
+    if url.scheme in ("ws", "wss"):
+        factory = WampWebSocketClientFactory(lambda: session, url=URL, serializers=[serializer])
     else:
         factory = WampRawSocketClientFactory(lambda: session, serializer=serializer)
-        if URL.startswith("unix:"):
-            await loop.create_unix_connection(factory, URL.removeprefix("unix://"))
-        else:
-            host, _, port = URL.removeprefix("tcp://").partition(":")
-            await loop.create_connection(factory, host, int(port))
+    if url.scheme == "unix":
+        await loop.create_unix_connection(factory, url.path)
+    else:
+        tls = ssl.create_default_context() if url.scheme in ("wss", "tcps") else None
+        await loop.create_connection(factory, url.hostname, url.port, ssl=tls)
     await session.ended
 
 
