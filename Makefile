@@ -57,7 +57,7 @@ CLIENTS := tests/integration/wampy/router/interop
 	@test -x .venv-clients/bin/python || $(PYTHON) -m venv .venv-clients
 	@.venv-clients/bin/python -m pip install --disable-pip-version-check --quiet --requirement $(CLIENTS)/requirements.txt
 	@cp $(CLIENTS)/package.json $(CLIENTS)/package-lock.json .venv-clients/
-	@npm ci --prefix .venv-clients --omit=optional --ignore-scripts --no-audit --no-fund --loglevel=error
+	@npm ci --prefix .venv-clients --omit=optional --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null
 	@touch $@
 
 setup: $(VENV)/.installed .venv-crossbar/.installed .venv-clients/.installed
