@@ -228,10 +228,14 @@ class Broker:
         """Take a PUBLISH that is authorized. Who is to be told of a fault asked to be."""
         options = message.options
         is_acknowledged = bool(options) and options.get("acknowledge") is True
-        fault = None if not options else lists_fault(options)
+        fault, error = None, "wamp.error.invalid_argument"
+        if options:
+            fault = lists_fault(options)
+        if fault is None and message.topic not in self.table.exact:
+            # What somebody has subscribed to by name is a URI.
+            fault, error = uri_fault(message.topic), "wamp.error.invalid_uri"
         if fault is not None:
             if is_acknowledged:
-                error = "wamp.error.invalid_argument"
                 self._refuse(session, _PUBLISH, message.request_id, error, fault)
             return
         publication_id = self.publish_for(session, message, options)
@@ -282,7 +286,7 @@ class Broker:
                     continue
                 if is_pattern and not session.role.may(topic, "subscribe"):
                     continue
-                if self._send(session, event):
+                if self._send(session, event) is None:
                     self.events += 1
         return publication_id
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from wampy.messages import Abort, Goodbye
 from wampy.uris import uri_fault
@@ -14,11 +14,18 @@ if TYPE_CHECKING:
 POLICIES = ("single", "first", "last", "roundrobin", "random")
 
 
+class Refusal(NamedTuple):
+    """Why a session does not get a message: the error that fits, and a text."""
+
+    error: str
+    text: str
+
+
 class Outbox(Protocol):
     """Where messages go; the server's side of a Realm."""
 
-    def send(self, session: RouterSession, message: Any) -> bool:
-        """Queue a message; False: the session cannot take it now, and will not get it."""
+    def send(self, session: RouterSession, message: Any) -> Refusal | None:
+        """Queue a message; a Refusal: the session will not get it."""
         ...
 
     def close(self, session: RouterSession, last: Goodbye | Abort) -> None:

@@ -21,8 +21,17 @@ from typing import TYPE_CHECKING, Any
 
 from wampy.ids import MAX_ID
 from wampy.messages import Error, Interrupt, Invocation, Registered, Result, Unregistered
-from wampy.router.calls import Call, Callee, InternalCall, Outbox, Registration, registration_fault
+from wampy.router.calls import (
+    Call,
+    Callee,
+    InternalCall,
+    Outbox,
+    Refusal,
+    Registration,
+    registration_fault,
+)
 from wampy.router.patterns import PatternTable, match_in
+from wampy.uris import uri_fault
 
 if TYPE_CHECKING:
     from random import Random
@@ -170,8 +179,10 @@ class Dealer:
         options = message.options
         registration = self.table.best(message.procedure)
         if registration is None:
-            text = f"no callee has registered {message.procedure}"
-            self._refuse(session, _CALL, request_id, "wamp.error.no_such_procedure", text)
+            fault = uri_fault(message.procedure)
+            error = _NO_SUCH_PROCEDURE if fault is None else "wamp.error.invalid_uri"
+            text = fault or f"no callee has registered {message.procedure}"
+            self._refuse(session, _CALL, request_id, error, text)
             return
         if self.is_draining:
             self._refuse(session, _CALL, request_id, _UNAVAILABLE, "the Router is stopping")
@@ -184,15 +195,16 @@ class Dealer:
         if options:
             call.receives_progress = options.get("receive_progress") is True
             call.is_progressive = options.get("progress") is True
-        if self._invoke(call, message):
+        refusal = self._invoke(call, message)
+        if refusal is None:
             session.calls[request_id] = call
             self.calls += 1
             timeout_ms = options.get("timeout") if options else None
             if type(timeout_ms) is int and 0 < timeout_ms <= MAX_ID:
                 self._end_at(call, now + timeout_ms / 1000)
         else:
-            text = f"no callee of {message.procedure} takes this call: busy, slow or unable to"
-            self._refuse(session, _CALL, request_id, _UNAVAILABLE, text)
+            text = f"no callee of {message.procedure} takes this call: {refusal.text}"
+            self._refuse(session, _CALL, request_id, refusal.error, text)
 
     def call_more(self, session: RouterSession, message: Any) -> bool:
         """Take a further CALL of a progressive call; whether it was one.
@@ -211,9 +223,10 @@ class Dealer:
             args=message.args,
             kwargs=message.kwargs,
         )
-        if not self._send(call.callee.session, invocation):
-            self._interrupt(call, "killnowait", _UNAVAILABLE)
-            self._answer_error(call, _UNAVAILABLE, "the callee takes no more")
+        refusal = self._send(call.callee.session, invocation)
+        if refusal is not None:
+            self._interrupt(call, "killnowait", refusal.error)
+            self._answer_error(call, refusal.error, f"the callee takes no more: {refusal.text}")
         return True
 
     @staticmethod
@@ -234,13 +247,28 @@ class Dealer:
             return False
         call = Call(None, 0, procedure, registration)
         call.answered = answered
-        if not self._invoke(call, InternalCall(procedure, args)):
+        if self._invoke(call, InternalCall(procedure, args)) is not None:
             return False
         self._end_at(call, due_at)
         return True
 
-    def _invoke(self, call: Call, message: Any) -> bool:
-        """Hand a call to one of the Callees; False when none can take it."""
+    def _invoke(self, call: Call, message: Any) -> Refusal | None:
+        """Hand a call to one of the Callees, or say why none takes it.
+
+        A pattern whose Callees may not register this procedure by name does not count: the next one
+        that matches decides.
+        """
+        refusal = self._invoke_one_of(call, message)
+        if refusal is _NOT_THEIRS:
+            for registration in self.table.all(message.procedure)[1:]:
+                call.registration = registration
+                refusal = self._invoke_one_of(call, message)
+                if refusal is not _NOT_THEIRS:
+                    break
+        return refusal
+
+    def _invoke_one_of(self, call: Call, message: Any) -> Refusal | None:
+        """Hand a call to a Callee of its registration, or say why the first of them refuses."""
         registration = call.registration
         callees = registration.callees
         details = self._details(call, message)
@@ -256,20 +284,26 @@ class Dealer:
             order = tuple(reversed(callees))
         else:
             order = tuple(callees)
+        found: Refusal | None = _NOT_THEIRS
         for callee in order:
-            if self._hand_to(callee, call, message, details):
+            refusal = self._hand_to(callee, call, message, details)
+            if refusal is None:
                 if policy == "roundrobin":
                     registration.next = callees.index(callee) + 1
-                return True
-        return False
+                return None
+            if found is _NOT_THEIRS:
+                found = refusal
+        return found
 
-    def _hand_to(self, callee: Callee, call: Call, message: Any, details: dict[str, Any]) -> bool:
-        if callee.concurrency is not None and callee.active >= callee.concurrency:
-            return False
+    def _hand_to(
+        self, callee: Callee, call: Call, message: Any, details: dict[str, Any]
+    ) -> Refusal | None:
         session = callee.session
         registration = call.registration
         if registration.match != "exact" and not session.role.may(message.procedure, "register"):
-            return False  # its pattern covers what its role may not register by name
+            return _NOT_THEIRS
+        if callee.concurrency is not None and callee.active >= callee.concurrency:
+            return _BUSY
         invocation_id = session.last_invocation + 1 if session.last_invocation < MAX_ID else 1
         invocation = Invocation(
             request_id=invocation_id,
@@ -278,15 +312,16 @@ class Dealer:
             args=message.args,
             kwargs=message.kwargs,
         )
-        if not self._send(session, invocation):
-            return False
+        refusal = self._send(session, invocation)
+        if refusal is not None:
+            return refusal
         session.last_invocation = invocation_id
         call.invocation_id = invocation_id
         call.callee = callee
         callee.active += 1
         session.invocations[invocation_id] = call
         self.pending += 1
-        return True
+        return None
 
     def _details(self, call: Call, message: Any) -> dict[str, Any]:
         details: dict[str, Any] = {}
@@ -403,7 +438,8 @@ class Dealer:
         if callee is None or "call_canceling" not in callee.session.features:
             return False
         options = {"mode": mode, "reason": reason}
-        return self._send(callee.session, Interrupt(request_id=call.invocation_id, options=options))
+        interrupt = Interrupt(request_id=call.invocation_id, options=options)
+        return self._send(callee.session, interrupt) is None
 
     # ------------------------------------------------------------------ the end of calls
 
@@ -483,7 +519,11 @@ class Dealer:
 
 
 _UNAVAILABLE = "wamp.error.unavailable"
+_NO_SUCH_PROCEDURE = "wamp.error.no_such_procedure"
 _NOT_AUTHORIZED = "wamp.error.not_authorized"
 #: With one "l", as the spec spells it among its URIs.
 _CANCELED = "wamp.error.canceled"
 _TIMEOUT = "wamp.error.timeout"
+_BUSY = Refusal(_UNAVAILABLE, "it is at as many calls as it takes")
+#: Its pattern covers what its role may not register by name.
+_NOT_THEIRS = Refusal(_NO_SUCH_PROCEDURE, "its role may not register that name")

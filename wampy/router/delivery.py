@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from wampy.errors import SerializationError
 from wampy.messages import Abort, Cancel, Error, Event, Goodbye, Result
+from wampy.router.calls import Refusal
 from wampy.router.connection import Connection
 from wampy.router.sessions import RouterSession
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from wampy.router.server import RouterServer
 
 logger = logging.getLogger("wampy.router")
+
+_LEAVING = Refusal("wamp.error.unavailable", "it is leaving")
+_SLOW = Refusal("wamp.error.unavailable", "it is slow, and too much waits for it already")
 
 
 class Delivery:
@@ -44,17 +48,17 @@ class Delivery:
         doomed, self.doomed = self.doomed, []
         return doomed
 
-    def send(self, session: RouterSession, message: Any) -> bool:
-        """Queue a message for a session; whether it will get it."""
+    def send(self, session: RouterSession, message: Any) -> Refusal | None:
+        """Queue a message for a session, or say why it will not get it."""
         connection = self._connections.get(session.id)
         if connection is None or connection.is_closing:
-            return False
+            return _LEAVING
         assert connection.wire is not None
         is_extra = message.WAMP_CODE in (36, 68)
         if connection.queued_bytes > self._limits.queue_bytes:
             if is_extra and not self._limits.closes_slow:
-                self._drop(connection, message, "it is slow")
-                return False
+                self._drop(connection, message, _SLOW.text)
+                return _SLOW
             most = self._limits.queue_bytes + self._limits.message_bytes
             if self._limits.closes_slow or connection.queued_bytes > most:
                 logger.warning("session %d closed: it takes nothing", session.id)
@@ -62,23 +66,24 @@ class Delivery:
                 connection.is_closing = True
                 connection.closing_at = self._server.now
                 self.doomed.append(connection)
-                return False
+                return _SLOW
         try:
             encoded = connection.wire.encode(message)
             if len(encoded) > connection.max_send_bytes:
                 raise _TooLong(f"{len(encoded)} bytes; it takes {connection.max_send_bytes}")
         except SerializationError as error:
+            refusal = Refusal(_error_of(error), str(error))
             if is_extra:
-                self._drop(connection, message, str(error))
-                return False
+                self._drop(connection, message, refusal.text)
+                return refusal
             if isinstance(message, Result) and (message.details or {}).get("progress") is True:
                 # An ERROR would end the call for its caller, and not for its callee.
                 logger.warning("session %d: its call is canceled: %s", session.id, error)
                 self._server.realm.dealer.cancel(session, Cancel(request_id=message.request_id))
-                return False
-            encoded = connection.wire.encode(_failed(message, error))
+                return refusal
+            encoded = connection.wire.encode(_failed(message, refusal))
         connection.send_message(encoded)
-        return True
+        return None
 
     def close(self, session: RouterSession, last: Goodbye | Abort) -> None:
         """Cut a session off, after its last message."""
@@ -101,12 +106,16 @@ class _TooLong(SerializationError):
     """A message is longer than its receiver takes."""
 
 
-def _failed(message: Any, error: SerializationError) -> Error:
-    """Give what a caller gets for an answer that it cannot be sent."""
+def _error_of(error: SerializationError) -> str:
     is_long = isinstance(error, _TooLong)
+    return "wamp.error.payload_size_exceeded" if is_long else "wamp.error.invalid_payload"
+
+
+def _failed(message: Any, refusal: Refusal) -> Error:
+    """Give what a caller gets for an answer that it cannot be sent."""
     return Error(
         request_type=getattr(message, "request_type", 48),
         request_id=message.request_id,
-        error="wamp.error.payload_size_exceeded" if is_long else "wamp.error.invalid_payload",
-        args=[str(error)],
+        error=refusal.error,
+        args=[refusal.text],
     )

@@ -19,6 +19,7 @@ from wampy.messages import (
     Yield,
 )
 from wampy.router.authorization import ACTIONS, Permission, Role
+from wampy.router.calls import Refusal
 from wampy.router.realm import Realm, RealmLimits
 from wampy.router.sessions import RouterSession
 
@@ -49,12 +50,12 @@ class RecordingOutbox:
         self.deaf: set[int] = set()
         self.closed: dict[int, Any] = {}
 
-    def send(self, session: RouterSession, message: Any) -> bool:
+    def send(self, session: RouterSession, message: Any) -> Refusal | None:
         assert session.id in self.realm.sessions, f"{message} for one that has left"
         if session.id in self.deaf and message.WAMP_CODE in (36, 68):
-            return False
+            return Refusal("wamp.error.unavailable", "it is deaf")
         self.sent.setdefault(session.id, []).append(message)
-        return True
+        return None
 
     def close(self, session: RouterSession, last: Any) -> None:
         assert session.id not in self.closed, "closed twice"

@@ -194,6 +194,18 @@ def test_a_malformed_list_reaches_nobody(key: str, listed: Any) -> None:
     assert heard_by(subscriber) == [0]
 
 
+@pytest.mark.parametrize("uri", ["a b", "a..b", "", "a#"])
+def test_nobody_hears_of_a_topic_that_is_no_uri(uri: str) -> None:
+    routing = Routing()
+    publisher, subscriber = routing.clients(2)
+    subscriber.subscribe("a", match="prefix")
+    publisher.publish(uri)
+    assert publisher.heard() == []
+    publisher.publish(uri, acknowledge=True)
+    assert publisher.one().error == "wamp.error.invalid_uri"
+    assert subscriber.heard() == []
+
+
 def test_a_publication_is_acknowledged_for_who_asks() -> None:
     publisher = Routing().join()
     publisher.publish("a")

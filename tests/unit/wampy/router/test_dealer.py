@@ -276,10 +276,53 @@ def test_a_pattern_gets_no_call_that_its_role_may_not_register_by_name() -> None
     callee, caller = routing.join(role="some"), routing.join()
     callee.register("a.", match="prefix")
     caller.call("a.secret")
-    assert error_of(caller) == UNAVAILABLE
+    refused = caller.one()
+    assert refused.error == "wamp.error.no_such_procedure"
+    assert refused.args == [
+        "no callee of a.secret takes this call: its role may not register that name"
+    ]
     assert callee.heard() == []
     caller.call("a.other")
     assert callee.one().details == {"procedure": "a.other"}
+
+
+def test_a_pattern_whose_callee_may_not_leaves_the_call_to_the_next() -> None:
+    role = Role("some", (allow("a", match="prefix"), allow("a.secret", "call")))
+    routing = Routing(role)
+    callee, other, caller = routing.join(role="some"), routing.join(), routing.join()
+    callee.register("a.s", match="prefix")
+    number = other.register("a.", match="prefix")
+    caller.call("a.secret")
+    assert callee.heard() == []
+    invocation = other.one()
+    assert invocation.registration_id == number
+    other.answer(invocation)
+    assert caller.one().name == "RESULT"
+    routing.assert_idle()
+
+
+@pytest.mark.parametrize("uri", ["a b", "a..b", "", "a#"])
+def test_a_call_of_what_is_no_uri_says_so(uri: str) -> None:
+    caller = Routing().join()
+    caller.call(uri)
+    assert error_of(caller) == "wamp.error.invalid_uri"
+
+
+def test_the_error_says_why_no_callee_takes_the_call() -> None:
+    routing = Routing()
+    first, second, caller = routing.clients(3)
+    for callee in (first, second):
+        callee.register("a", invoke="first", concurrency=1)
+    routing.outbox.deaf.add(second.id)
+    caller.call("a")
+    caller.call("a")
+    text = "no callee of a takes this call: it is at as many calls as it takes"
+    assert (caller.one().args, len(first.heard())) == ([text], 1)
+    routing.outbox.deaf.add(first.id)
+    first.leave()
+    caller.heard()
+    caller.call("a")
+    assert caller.one().args == ["no callee of a takes this call: it is deaf"]
 
 
 # ---------------------------------------------------------------------- replacing
