@@ -15,7 +15,7 @@ help:
 	@echo 'make types  mypy, strict'
 	@echo 'make coverage  how much of what decides and parses the fast tests reach'
 	@echo 'make bench  the comparisons of benchmarks/, into benchmarks/results/'
-	@echo 'make soak   what takes longer than a test run may'
+	@echo 'make soak   ten minutes of the Router at full load, ten of a stack under faults'
 	@echo 'make clean  remove the venvs and what was built'
 
 # --- the venvs ---------------------------------------------------------------------------------------------------
@@ -110,6 +110,7 @@ bench: setup
 	$(BIN)/python -m benchmarks.run $(BENCH_ARGS)
 
 soak: setup
+	$(BIN)/python -m benchmarks.router_soak $(ROUTER_SOAK_ARGS)
 	$(BIN)/python -m benchmarks.soak $(SOAK_ARGS)
 
 clean:

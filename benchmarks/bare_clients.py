@@ -16,10 +16,15 @@ from typing import Any
 
 import msgspec
 
-from wampy.transports.frames import WebSocketCodec
+from wampy.transports.frames import Frame, FrameKind, WebSocketCodec
 
 REALM = "realm1"
-_ROLES: dict[str, Any] = {"caller": {}, "callee": {}, "subscriber": {}, "publisher": {}}
+_ROLES: dict[str, Any] = {
+    "caller": {},
+    "callee": {"features": {"call_canceling": True}},
+    "subscriber": {},
+    "publisher": {},
+}
 _UPGRADE = (
     "GET /ws HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
@@ -60,35 +65,50 @@ class Unmasked(WebSocketCodec):
         return b"".join((head, b"\0\0\0\0", payload))
 
 
-class BareClient:
-    """One joined session; blocks."""
+def connected(url: str) -> socket.socket:
+    """Connect to a ``unix://``, ``ws://`` or ``tcp://`` URL; nothing has been said yet."""
+    scheme, _, address = url.partition("://")
+    if scheme == "unix":
+        sock = socket.socket(socket.AF_UNIX)
+        sock.connect(address)
+        return sock
+    host, _, port = address.partition("/")[0].rpartition(":")
+    sock = socket.create_connection((host, int(port)))
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return sock
 
-    def __init__(self, url: str) -> None:
+
+class BareClient:
+    """One joined session; blocks.
+
+    Args:
+        url: where to.
+        encode: of the serializer; for RawSocket only, where MessagePack is the default.
+        serializer: its number in the RawSocket handshake.
+    """
+
+    def __init__(self, url: str, encode: Any = None, serializer: int = 2) -> None:
         self._websocket: WebSocketCodec | None = None
         self._rest = b""
         self._frames: list[bytes] = []
-        if url.startswith("unix://"):
-            codec: Any = msgspec.msgpack
-            self.sock = socket.socket(socket.AF_UNIX)
-            self.sock.connect(url.removeprefix("unix://"))
-            self.sock.sendall(b"\x7f\xf2\0\0")
-            assert len(self.sock.recv(4)) == 4
-        else:
+        self.sock = connected(url)
+        codec: Any = msgspec.msgpack
+        if url.startswith("ws://"):
             codec = msgspec.json
-            host, _, port = url.removeprefix("ws://").partition("/")[0].rpartition(":")
-            self.sock = socket.create_connection((host, int(port)))
-            self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.sock.sendall(_UPGRADE.encode())
             head = b""
             while not head.endswith(b"\r\n\r\n"):
                 head += self.sock.recv(1)
             assert head.startswith(b"HTTP/1.1 101"), head
             self._websocket = Unmasked(is_binary=False, max_receive_bytes=1 << 24)
-        self.encode = codec.Encoder().encode
+        else:
+            self.sock.sendall(bytes((0x7F, 0xF0 | serializer, 0, 0)))
+            assert len(self.sock.recv(4)) == 4
+        self.encode = encode or codec.Encoder().encode
         self.answer = codec.Decoder(Answer).decode
         self.invocation = codec.Decoder(Invocation).decode
         self.send(self.encode([1, REALM, {"roles": _ROLES}]))
-        self.frame()
+        self.welcome = self.frame()
 
     def send(self, *messages: bytes) -> None:
         """Send encoded messages, all at once."""
@@ -103,7 +123,7 @@ class BareClient:
         data = self.sock.recv(65536)
         assert data, "the Router hung up"
         if self._websocket is not None:
-            return [payload for _, payload in self._websocket.feed(data)]
+            return self._messages(self._websocket.feed(data))
         if self._rest:
             data = self._rest + data
         found, at, size = [], 0, len(data)
@@ -115,6 +135,13 @@ class BareClient:
             at = end
         self._rest = data[at:]
         return found
+
+    def _messages(self, frames: list[Frame]) -> list[bytes]:
+        assert self._websocket is not None
+        for kind, payload in frames:
+            if kind is FrameKind.PING:
+                self.sock.sendall(self._websocket.pong(payload))
+        return [payload for kind, payload in frames if kind is FrameKind.MESSAGE]
 
     def frame(self) -> bytes:
         """Give the next message."""

@@ -1,6 +1,6 @@
 """Hours of life in minutes: a stack is called all the time while its processes are killed.
 
-``python -m benchmarks.soak [--minutes 30]`` fails when a procedure is not callable again in time,
+``python -m benchmarks.soak [--minutes 10]`` fails when a procedure is not callable again in time,
 when anything is left after ``wampy down``, or when the supervisor has grown. The result goes into
 ``docs/soak.md``: date, commit, and what happened.
 """
@@ -156,7 +156,7 @@ def soak(folder: Path, minutes: int, seed: int) -> dict[str, Any]:
 
 
 def main() -> int:
-    options = arguments(__doc__, minutes=30, seed=1)
+    options = arguments(__doc__, minutes=10, seed=1)
     with temporary_folder() as folder:
         configure(folder)
         try:
