@@ -52,7 +52,8 @@ class Limits:
         message_bytes: the longest message that is taken; with RawSocket a power of 2, 16 MiB most.
         sessions: connections at once.
         join_timeout_s: from the connection to WELCOME.
-        ping_interval_s, ping_timeout_s: silence before a WebSocket ping, and after it.
+        ping_interval_s, ping_timeout_s: silence before a WebSocket ping, and after it; with
+            RawSocket before the kernel looks whether the link lives, and until it gives up.
         queue_bytes: what may wait for one slow consumer.
         closes_slow: close a slow consumer's session, instead of dropping its events.
         drain_s: at the stop, for the calls that are pending.

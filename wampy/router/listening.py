@@ -11,13 +11,11 @@ from struct import Struct
 from typing import Any
 
 from wampy.errors import WampyError
-from wampy.router.config import Listener, Tls
+from wampy.router.config import Limits, Listener, Tls
 
 _BACKLOG = 1024
-#: Half-open links are found out by the kernel: idle s, s between two looks, looks; and ms until
-#: something that was sent must have been taken.
-_KEEPALIVE = (10, 5, 3)
-_USER_TIMEOUT_MS = 15_000
+#: Looks of the kernel at a silent link, see ``_keep_alive``.
+_LOOKS = 3
 #: What the kernel tells of who is at the other end of a unix socket: pid, uid, gid.
 _CREDENTIALS = Struct("3i")
 
@@ -29,8 +27,11 @@ class ListenError(WampyError):
 class Listening:
     """One socket that listens."""
 
-    def __init__(self, listener: Listener, sock: socket.socket, tls: ssl.SSLContext | None) -> None:
+    def __init__(
+        self, listener: Listener, sock: socket.socket, tls: ssl.SSLContext | None, limits: Limits
+    ) -> None:
         self.listener = listener
+        self._limits = limits
         self.sock = sock
         self._tls = tls
         self._inode = os.stat(listener.unix_path).st_ino if listener.unix_path else 0
@@ -72,16 +73,32 @@ class Listening:
             )
             return sock, f"unix:{pid}"
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        for option, value in zip(
-            (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT), _KEEPALIVE, strict=True
-        ):
-            sock.setsockopt(socket.IPPROTO_TCP, option, value)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _USER_TIMEOUT_MS)
+        self._keep_alive(sock)
         peer = f"tcp:{address[0]}:{address[1]}"
         if self._tls is not None:
             sock = self._tls.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
         return sock, peer
+
+    def _keep_alive(self, sock: socket.socket) -> None:
+        """Have the kernel find out half-open links, as pings would.
+
+        RawSocket has no ping that every client takes. After as much silence as is asked for the
+        kernel looks, so often that it is sure when the time of a ping would be up; and what was
+        sent must have been taken by then.
+        """
+        limits = self._limits
+        look_s = max(1, round(limits.ping_timeout_s / _LOOKS))
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option, value in (
+            (socket.TCP_KEEPIDLE, max(1, round(limits.ping_interval_s))),
+            (socket.TCP_KEEPINTVL, look_s),
+            (socket.TCP_KEEPCNT, _LOOKS),
+            (
+                socket.TCP_USER_TIMEOUT,
+                round(1000 * (limits.ping_interval_s + limits.ping_timeout_s)),
+            ),
+        ):
+            sock.setsockopt(socket.IPPROTO_TCP, option, value)
 
     def close(self) -> None:
         """Listen no more; a unix socket's file goes, if it is still ours."""
@@ -93,7 +110,7 @@ class Listening:
                     path.unlink()
 
 
-def listen(listener: Listener) -> Listening:
+def listen(listener: Listener, limits: Limits) -> Listening:
     """Open a listener.
 
     Raises:
@@ -101,7 +118,7 @@ def listen(listener: Listener) -> Listening:
     """
     tls = None if listener.tls is None else _tls_context(listener.tls)
     if listener.unix_path is not None:
-        return Listening(listener, _listen_unix(listener), tls)
+        return Listening(listener, _listen_unix(listener), tls, limits)
     where = f"{listener.host}:{listener.port}"
     if not 0 <= listener.port <= 65535:
         # getaddrinfo would take another port instead.
@@ -122,7 +139,7 @@ def listen(listener: Listener) -> Listening:
     except (OSError, OverflowError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise ListenError(f"cannot listen on {where}: {reason}") from error
-    return Listening(listener, sock, tls)
+    return Listening(listener, sock, tls, limits)
 
 
 def _listen_unix(listener: Listener) -> socket.socket:

@@ -97,7 +97,7 @@ class RouterServer:
         self._listening: list[Listening] = []
         try:
             for listener in config.listeners:
-                self._listening.append(listen(listener))
+                self._listening.append(listen(listener, config.limits))
         except BaseException:
             self.close()
             raise

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 
 from tests.support import TIME_SCALE, wait_until
@@ -50,6 +52,18 @@ def test_a_rawsocket_is_sent_no_pings(pinging, client):
         pass
     assert pinged.pings
     assert one.request(48, {}, "wamp.session.count")[3] == [1]
+
+
+def test_the_kernel_looks_at_a_silent_link_instead(make_router, client):
+    """Within the time that a ping would take; for WebSocket it is a second line."""
+    router = make_router(ping_interval_s=4.0, ping_timeout_s=6.0)
+    connection = router.connection(client(router.port).join().id)
+    asked = {
+        name: connection._sock.getsockopt(socket.IPPROTO_TCP, getattr(socket, f"TCP_{name}"))
+        for name in ("KEEPIDLE", "KEEPINTVL", "KEEPCNT", "USER_TIMEOUT")
+    }
+    assert asked == {"KEEPIDLE": 4, "KEEPINTVL": 2, "KEEPCNT": 3, "USER_TIMEOUT": 10_000}
+    assert connection._sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
 
 
 @pytest.mark.parametrize("websocket", [False, True])
