@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from orchestrator.manifest.model import LogsSection, Manifest, RouterSection, StackSection
+from orchestrator.manifest.model import Manifest
 from orchestrator.router import ANONYMOUS, Credential, RouterLaunch
+from tests.manifests import manifest_of
 from tests.support import TIME_SCALE, wait_until
 from wampy import NotAuthorized, RequestError, Session
 
@@ -69,32 +70,7 @@ class Started:
 
 
 def manifest(run_dir: Path, **router: Any) -> Manifest:
-    values: dict[str, Any] = {
-        "type": "crossbar",
-        "host": "127.0.0.1",
-        "port": 0,
-        "path": "/ws",
-        "insecure": False,
-        "tls": None,
-        "config": None,
-        "command": None,
-        "url": "",
-        "join": None,
-        "start_timeout_s": 30.0,
-        "stop_grace_s": 25.0,
-        "anonymous": "anonymous",
-        "tickets": {},
-        "roles": {},
-    }
-    return Manifest(
-        path=ROOT / "wampy.toml",
-        root=ROOT,
-        stack=StackSection("demo", "realm1", run_dir, (), "keep", False),
-        logs=LogsSection(10_000, 2, "text"),
-        router=RouterSection(**{**values, **router}),
-        peers={},
-        environ=dict(os.environ),
-    )
+    return manifest_of(ROOT, run_dir, environ=os.environ, **router)
 
 
 def join(url: str, credential: Credential = ANONYMOUS) -> Session:

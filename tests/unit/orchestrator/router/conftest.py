@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator.manifest.model import LogsSection, Manifest, RouterSection, StackSection
+from orchestrator.manifest.model import Manifest
+from tests.manifests import manifest_of
 
 MakeManifest = Callable[..., Manifest]
 
@@ -27,34 +28,7 @@ def crossbar_program(tmp_path: Path) -> Path:
 def make_manifest(tmp_path: Path, run_dir: Path) -> MakeManifest:
     """``make_manifest(realm="realm1", environ={}, **router)``."""
 
-    def make(
-        realm: str = "realm1", environ: dict[str, str] | None = None, **router: Any
-    ) -> Manifest:
-        values: dict[str, Any] = {
-            "type": "crossbar",
-            "host": "127.0.0.1",
-            "port": 0,
-            "path": "/ws",
-            "insecure": False,
-            "tls": None,
-            "config": None,
-            "command": None,
-            "url": "",
-            "join": None,
-            "start_timeout_s": 30.0,
-            "stop_grace_s": 25.0,
-            "anonymous": "anonymous",
-            "tickets": {},
-            "roles": {},
-        }
-        return Manifest(
-            path=tmp_path / "wampy.toml",
-            root=tmp_path,
-            stack=StackSection("demo", realm, run_dir, (), "keep", False),
-            logs=LogsSection(10_000, 2, "text"),
-            router=RouterSection(**{**values, **router}),
-            peers={},
-            environ={} if environ is None else environ,
-        )
+    def make(**options: Any) -> Manifest:
+        return manifest_of(tmp_path, run_dir, **options)
 
     return make
