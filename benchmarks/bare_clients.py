@@ -33,12 +33,12 @@ _UPGRADE = (
 
 
 class Invocation(msgspec.Struct, array_like=True):
-    """INVOCATION, as far as an echo has to know it."""
+    """INVOCATION, as far as an echo has to know it; or an INTERRUPT of one whose caller has gone."""
 
     code: int
     request: int
-    registration: int
-    details: msgspec.Raw
+    registration: msgspec.Raw
+    details: msgspec.Raw = msgspec.Raw()
     args: msgspec.Raw = msgspec.Raw()
 
 
@@ -161,7 +161,7 @@ def serve(url: str, procedure: str, connections: int) -> None:
     def answer(client: BareClient) -> None:
         encode, invocation = client.encode, client.invocation
         asked = [invocation(one) for one in client.read()]
-        client.send(*[encode([70, one.request, {}, one.args]) for one in asked])
+        client.send(*[encode([70, one.request, {}, one.args]) for one in asked if one.code == 68])
 
     if connections == 1:
         while True:

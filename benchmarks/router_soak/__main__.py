@@ -269,7 +269,7 @@ def ended(router: Router) -> list[str]:
     return faults
 
 
-def document(result: dict[str, Any], seconds: int, seed: int) -> str:
+def document(result: dict[str, Any], seconds: int, seed: int, at: str) -> str:
     lines = [
         f"# {seconds / 60:g} minutes of the built-in Router at full load",
         "",
@@ -281,7 +281,7 @@ def document(result: dict[str, Any], seconds: int, seed: int) -> str:
         "who went, the Router's log tells of a bug, or its memory grows by more than",
         f"{GROWTH_BYTES >> 20} MiB.",
         "",
-        f"{datetime.date.today().isoformat()}, {machine()}, at {commit()}, seed {seed}.",
+        f"{datetime.date.today().isoformat()}, {machine()}, at {at}, seed {seed}.",
         "",
         *(f"- {name}: {value}" for name, value in result.items()),
     ]
@@ -290,10 +290,11 @@ def document(result: dict[str, Any], seconds: int, seed: int) -> str:
 
 def main() -> int:
     options = arguments(__doc__, seconds=600, seed=1)
+    at = commit()
     say(f"router soak: {options.seconds} s, seed {options.seed}")
     with temporary_folder() as folder, running(folder) as router:
         result, faults = soak(router, options.seconds, options.seed)
-    text = document(result, options.seconds, options.seed)
+    text = document(result, options.seconds, options.seed, at)
     print(text)
     for fault in faults:
         say(f"router soak: {fault}")
