@@ -33,7 +33,7 @@ _UPGRADE = (
 
 
 class Invocation(msgspec.Struct, array_like=True):
-    """INVOCATION, as far as an echo has to know it; or an INTERRUPT of one whose caller has gone."""
+    """INVOCATION, as far as an echo knows it; or INTERRUPT, when its caller has gone."""
 
     code: int
     request: int
