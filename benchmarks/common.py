@@ -43,10 +43,13 @@ REALM = "realm1"
 PROCEDURE = "bench.echo"
 
 
-def end_with_me() -> Callable[[], None]:
-    """Give a ``preexec_fn``: the child gets SIGTERM when this process ends, however that comes."""
+def end_with_me(signum: int = signal.SIGTERM) -> Callable[[], None]:
+    """Give a ``preexec_fn``: the child gets the signal when this process ends, however it does.
+
+    A child that may be stopped needs SIGKILL: a stopped process acts on no other.
+    """
     own = os.getpid()
-    return lambda: die_with_parent(own, signal.SIGTERM)
+    return lambda: die_with_parent(own, signum)
 
 
 def say(text: str) -> None:

@@ -51,6 +51,8 @@ RETURN_S = 5.0
 #: Seconds from the notice that a session has ended to the look at its Instance: who died has been
 #: found dead by then, who was draining is not watched any more.
 LOOK_S = 0.05
+#: The errors that say that an Instance has lost its Session; others may have other causes.
+_GONE = ("wamp.error.no_such_procedure", "wamp.error.canceled", "wamp.error.cancelled")
 
 
 @dataclass(slots=True)
@@ -64,6 +66,7 @@ class Watched:
     is_probing: bool = True
     probe_delay_s: float = PROBE_FIRST_S
     probe: Timer | None = None
+    is_looked_at: bool = False
     #: It was ready and lost its Session: until then (monotonic) it may come back by itself.
     returns_until: float | None = None
 
@@ -139,6 +142,7 @@ class RouterSession:
         self._listener = listener
         self._is_told = is_told
         self._notices: Notices | None = None
+        self._losing: set[int] = set()
         self._echo = f"wampy.{stack}.orchestrator.echo"
         self._wire: Wire | None = None
         self._protocol: ClientProtocol | None = None
@@ -215,6 +219,9 @@ class RouterSession:
         self._wire = None
         self._protocol = None
         self._notices = None
+        for group in self._groups.values():
+            for watched in group.members.values():
+                watched.is_looked_at = False
         self._calls.clear()
         self._is_joined = False
         self._canary_misses.clear()
@@ -293,7 +300,8 @@ class RouterSession:
     # ------------------------------------------------------------------ what the Router tells
 
     def _heard(self, received: EventReceived) -> None:
-        assert self._notices is not None  # nothing else is subscribed to
+        if self._notices is None:
+            return  # nothing was subscribed to
         match self._notices.heard(received.event):
             case PeerJoined(pid):
                 self._listener.peer_joined(pid)
@@ -303,19 +311,32 @@ class RouterSession:
                     watched.probe_delay_s = PROBE_FIRST_S
                     self._probe(watched)
             case PeerLost(pid):
-                protocol = self._protocol
+                self._lost(pid)
 
-                def lost() -> None:
-                    if protocol is self._protocol:
-                        self._listener.peer_left(pid)
+    def _lost(self, pid: int) -> None:
+        """Tell it in a moment; once, however many procedures and sessions that process loses."""
+        if pid in self._losing:
+            return
+        self._losing.add(pid)
+        protocol = self._protocol
 
-                self._loop.call_later(LOOK_S, lost)
+        def lost() -> None:
+            self._losing.discard(pid)
+            if protocol is self._protocol:
+                self._listener.peer_left(pid)
+
+        self._loop.call_later(LOOK_S, lost)
 
     def look(self, instance: InstanceId) -> None:
-        """Ask a watched Instance now: it may have lost its session, or a procedure."""
+        """Ask a watched Instance now: it may have lost its session, or a procedure.
+
+        Without a canary, and what is not answered in time counts for nothing: heartbeats alone
+        condemn, at their own pace. One look at a time.
+        """
         watched = self._find(instance)
-        if watched is not None and not watched.is_probing:
-            self._call([None, watched], watched.policy, is_look=True)
+        if watched is not None and not watched.is_probing and not watched.is_looked_at:
+            watched.is_looked_at = True
+            self._call([watched], watched.policy, is_look=True)
 
     def _find(self, instance: InstanceId) -> Watched | None:
         for group in self._groups.values():
@@ -431,7 +452,10 @@ class RouterSession:
             self._listener.canary_missed(in_a_row)
             return
         for call in late:
-            self._miss(call)
+            if call.is_look and call.watched is not None:
+                call.watched.is_looked_at = False
+            else:
+                self._miss(call)
 
     def _miss(self, call: Call) -> None:
         watched = call.watched
@@ -457,16 +481,18 @@ class RouterSession:
             self._canary_answered_at = now
             self._canary_misses.clear()
             return
+        if call.is_look:
+            watched.is_looked_at = False
         if not self._is_current(watched):
             return
         report = reply.args[0] if reply.error is None and reply.args else None
         if not isinstance(report, dict) or report.get("incarnation") != watched.incarnation:
             # Not registered (yet), or a former incarnation's answer: no heartbeat of this one.
             self._canary_answered_at = max(self._canary_answered_at, call.sent_at)
-            if call.is_look and not watched.is_probing:
-                self._listener.unreachable(watched.instance, watched.incarnation)
-            else:
+            if not call.is_look:
                 self._miss(call)
+            elif not watched.is_probing and (reply.error is None or reply.error.uri in _GONE):
+                self._listener.unreachable(watched.instance, watched.incarnation)
             return
         if watched.is_probing:
             if report.get("ready"):

@@ -100,6 +100,7 @@ class Notices:
         args: Sequence[Any] = event.args or ()
         if not args:
             return None
+        session = args[0] if type(args[0]) is int else 0
         if topic == _ON_JOIN:
             pid = self._note(args[0])
             return None if pid is None else PeerJoined(pid)
@@ -107,9 +108,9 @@ class Notices:
             instance = self._beating(args[1].get("uri"))
             return None if instance is None else PeerRegistered(instance)
         if topic == _ON_LEAVE:
-            pid = self._pids.pop(args[0], None)
+            pid = self._pids.pop(session, None)
         elif topic == _ON_UNREGISTER:
-            pid = self._pids.get(args[0])
+            pid = self._pids.get(session)
         else:
             return None
         return None if pid is None else PeerLost(pid)
@@ -126,9 +127,10 @@ class Notices:
             return None
         peer = str(details["transport"].get("peer"))
         pid = peer.removeprefix(_UNIX)
-        if not peer.startswith(_UNIX) or not pid.isdecimal():
+        session = details.get("session")
+        if not peer.startswith(_UNIX) or not _is_number(pid) or type(session) is not int:
             return None
-        self._pids[details.get("session", 0)] = int(pid)
+        self._pids[session] = int(pid)
         return int(pid)
 
     def _beating(self, uri: Any) -> InstanceId | None:
@@ -137,4 +139,8 @@ class Notices:
         if not isinstance(uri, str) or not uri.startswith(head) or not uri.endswith(tail):
             return None
         name, _, index = uri.removeprefix(head).removesuffix(tail).partition(".")
-        return InstanceId(name, int(index)) if index.isdecimal() else None
+        return InstanceId(name, int(index)) if _is_number(index) else None
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) < 10

@@ -347,7 +347,7 @@ class Supervisor:
         if found is None:
             return
         instance, incarnation = found
-        if not self.core.instances[instance].ready:
+        if self.core.instances[instance].state is State.STARTING:
             reason = "it has joined, and not registered everything yet"
             self.instance_event(instance, happened.ChildUnready(incarnation, reason))
 

@@ -180,11 +180,11 @@ def soak(router: Router, seconds: int, seed: int) -> tuple[dict[str, Any], list[
         finally:
             for helper in helpers.values():
                 helper.kill()
+        growth = growth_bytes(router.memory)
         faults = [f"{name}: {fault}" for name, one in told.items() for fault in one["faults"]]
         faults += left_over(router, control, before)
         after = control.call("wampy.router.stats")
     faults += ended(router)
-    growth = growth_bytes(router.memory)
     if growth > GROWTH_BYTES:
         faults.append(f"memory grew by {growth >> 10} KiB")
     mib = 2**20
@@ -232,8 +232,10 @@ def watch(router: Router, helpers: dict[str, Helper], seconds: int) -> None:
 
 def growth_bytes(memory: list[int]) -> int:
     """Compare the median of the last third with that of the first, without the warm-up."""
-    counted = memory[WARM_UP_S:] or memory
-    third = max(1, len(counted) // 3)
+    counted = memory[WARM_UP_S:]
+    third = len(counted) // 3
+    if third < 3:
+        return 0  # so short a run tells nothing of it
     return round(statistics.median(counted[-third:]) - statistics.median(counted[:third]))
 
 

@@ -23,7 +23,7 @@ from typing import Any
 
 from benchmarks.bare_clients import connected
 from benchmarks.common import end_with_me
-from benchmarks.router_soak.clients import WAYS, Client, Where
+from benchmarks.router_soak.clients import ANSWER_S, WAYS, Client, Where
 
 PER_SECOND = 40.0
 #: Seconds that who hangs is kept: longer than the Router waits for a HELLO or a pong.
@@ -152,7 +152,7 @@ class Mischief:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            preexec_fn=end_with_me(),
+            preexec_fn=end_with_me(signal.SIGKILL),
         )  # fmt: skip
         assert process.stdout is not None
         if process.stdout.readline() != "ready\n":
@@ -190,7 +190,7 @@ class Mischief:
 
     def too_long(self) -> None:
         client = self.join()
-        with contextlib.suppress(ConnectionError, BrokenPipeError, TimeoutError):
+        with contextlib.suppress(ConnectionError):
             client.send([48, client.number(), {}, "soak.echo", ["x" * 2_000_000]])
             self._until_closed(client.sock)
         client.close()
@@ -227,13 +227,16 @@ class Mischief:
         # The place is free again when the callee has answered, also what nobody waits for.
         invocation = callee.next()
         callee.send([70, invocation[1], {}])
-        number = caller.number()
+        caller.send([48, caller.number(), {}, name])
         while True:
-            caller.send([48, number, {}, name])
-            if select.select([callee.sock], [], [], 0.05)[0]:
+            found = select.select([callee.sock, caller.sock], [], [], ANSWER_S)[0]
+            if not found:
+                raise TimeoutError("neither an invocation nor an answer")
+            if caller.sock in found:
+                self.expect(caller.next(), "wamp.error.unavailable")
+                caller.send([48, caller.number(), {}, name])
+            elif any(message[0] == 68 for message in callee.read()):
                 break
-            self.expect(caller.next(), "wamp.error.unavailable")
-            number = caller.number()
         callee.close()
         self.expect(caller.next(), "wamp.error.canceled")
         caller.close()

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from wampy.ids import MAX_ID
 from wampy.messages import Error, Event, Published, Subscribed, Unsubscribed
+from wampy.router.calls import shown
 from wampy.router.patterns import PatternTable, match_in
 from wampy.uris import uri_fault
 
@@ -134,7 +135,7 @@ class Broker:
         """Take a SUBSCRIBE that is authorized; twice the same gives the same id."""
         options = message.options or {}
         uri, match = message.topic, match_in(options)
-        fault = uri_fault(uri, match) if isinstance(match, str) else f"match is {match!r:.40}"
+        fault = uri_fault(uri, match) if isinstance(match, str) else f"match is {shown(match)}"
         if fault is not None:
             self._refuse(session, _SUBSCRIBE, message.request_id, "wamp.error.invalid_uri", fault)
             return

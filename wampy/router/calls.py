@@ -115,14 +115,22 @@ class InternalCall:
         self.options: dict[str, Any] = {}
 
 
+def shown(value: Any) -> str:
+    """Give the beginning of a value that a client sent, whatever it is."""
+    try:
+        return f"{value!r:.40}"
+    except ValueError:
+        return f"a huge {type(value).__name__}"  # CBOR's integers may be longer than Python spells
+
+
 def registration_fault(
     uri: str, match: Any, policy: Any, concurrency: Any
 ) -> tuple[str, str] | None:
     """Say what is wrong with a REGISTER: the error's URI and text."""
     if not isinstance(match, str) or policy not in POLICIES:
-        return "wamp.error.invalid_argument", f"match is {match!r:.40}, invoke {policy!r:.40}"
+        return "wamp.error.invalid_argument", f"match is {shown(match)}, invoke {shown(policy)}"
     if concurrency is not None and (type(concurrency) is not int or concurrency < 1):
-        return "wamp.error.invalid_argument", f"concurrency is {concurrency!r:.40}"
+        return "wamp.error.invalid_argument", f"concurrency is {shown(concurrency)}"
     fault = uri_fault(uri, match)
     if fault is not None:
         return "wamp.error.invalid_uri", fault

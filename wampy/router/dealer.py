@@ -178,11 +178,15 @@ class Dealer:
         request_id = message.request_id
         options = message.options
         registration = self.table.best(message.procedure)
-        if registration is None:
+        if registration is None or registration.match != "exact":
+            # What somebody has registered by name is a URI.
             fault = uri_fault(message.procedure)
-            error = _NO_SUCH_PROCEDURE if fault is None else "wamp.error.invalid_uri"
-            text = fault or f"no callee has registered {message.procedure}"
-            self._refuse(session, _CALL, request_id, error, text)
+            if fault is not None:
+                self._refuse(session, _CALL, request_id, "wamp.error.invalid_uri", fault)
+                return
+        if registration is None:
+            text = f"no callee has registered {message.procedure}"
+            self._refuse(session, _CALL, request_id, _NO_SUCH_PROCEDURE, text)
             return
         if self.is_draining:
             self._refuse(session, _CALL, request_id, _UNAVAILABLE, "the Router is stopping")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from wampy.messages import Goodbye
 from wampy.router.broker import lists_fault
+from wampy.router.calls import shown
 from wampy.router.patterns import PatternTable, match_in
 from wampy.uris import is_uri
 
@@ -99,7 +100,9 @@ class MetaApi:
         _check("session", session_id, (int,))
         found = self._realm.sessions.get(session_id)
         if found is None:
-            raise MetaError("wamp.error.no_such_session", f"there is no session {session_id}")
+            raise MetaError(
+                "wamp.error.no_such_session", f"there is no session {shown(session_id)}"
+            )
         return found
 
     def _session_get(self, session: RouterSession, session_id: Any) -> dict[str, Any]:
@@ -198,7 +201,7 @@ class MetaApi:
         _check("registration", registration_id, (int,))
         found = self._realm.dealer.registrations.get(registration_id)
         if found is None:
-            text = f"there is no registration {registration_id}"
+            text = f"there is no registration {shown(registration_id)}"
             raise MetaError("wamp.error.no_such_registration", text)
         return found
 
@@ -215,7 +218,7 @@ class MetaApi:
         _check_reason(reason)
         victims = [one.session for one in registration.callees if one.session.id == session_id]
         if not victims:
-            text = f"session {session_id!r:.40} is no callee of it"
+            text = f"session {shown(session_id)} is no callee of it"
             raise MetaError("wamp.error.no_such_session", text)
         self._realm.dealer.evict(registration, victims, reason or _REVOKED)
 
@@ -225,7 +228,7 @@ class MetaApi:
         _check("subscription", subscription_id, (int,))
         found = self._realm.broker.subscriptions.get(subscription_id)
         if found is None:
-            text = f"there is no subscription {subscription_id}"
+            text = f"there is no subscription {shown(subscription_id)}"
             raise MetaError("wamp.error.no_such_subscription", text)
         return found
 
@@ -242,7 +245,7 @@ class MetaApi:
         _check_reason(reason)
         victim = subscription.sessions.get(session_id) if type(session_id) is int else None
         if victim is None:
-            text = f"session {session_id!r:.40} is no subscriber of it"
+            text = f"session {shown(session_id)} is no subscriber of it"
             raise MetaError("wamp.error.no_such_session", text)
         self._realm.broker.evict(subscription, victim, reason or _REVOKED)
 

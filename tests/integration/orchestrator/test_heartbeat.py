@@ -217,6 +217,39 @@ def test_the_built_in_router_tells_who_joins_registers_and_leaves(
     assert heard.until("unreachable") == ("unreachable", CLOCK, 1)
 
 
+def test_many_losses_are_one_and_a_look_condemns_nobody(
+    telling: str, heard: Heard, connect: Callable[..., RouterSession]
+) -> None:
+    quick = HeartbeatPolicy(interval_s=600.0, timeout_s=0.2, failures=3)
+    hang, go_on = threading.Event(), threading.Event()
+
+    def beat() -> dict[str, Any]:
+        if hang.is_set():
+            go_on.wait(20)
+        return {"ready": True, "incarnation": 1}
+
+    session = connect(telling, is_told=True)
+    heard.until("joined")
+    with Session(telling, realm="realm1") as callee, Session(telling, realm="realm1") as other:
+        for number in range(20):
+            other.register(f"com.example.{number}", beat)
+        callee.register(heartbeat_uri(heard), beat)
+        session.watch(CLOCK, 1, quick)
+        heard.until("answered")
+        hang.set()
+        other.end()
+        heard.until("peer left")
+        for _ in range(5):
+            session.look(CLOCK)
+        deadline = heard.loop.now() + 1.0
+        while heard.loop.now() < deadline:
+            heard.loop.run_once(0.05)
+        go_on.set()
+    kinds = [one[0] for one in heard.all]
+    assert kinds.count("peer left") == 1
+    assert not {"missed", "canary missed", "unreachable"} & set(kinds)
+
+
 def test_a_procedure_less_is_told_too(
     telling: str, heard: Heard, connect: Callable[..., RouterSession]
 ) -> None:

@@ -81,6 +81,7 @@ def test_a_procedure_less():
         "com.example.search.find", "wampy.demo.orchestrator.echo",
         "wampy.demo.peer.search.3.describe", "wampy.demo.peer.search.heartbeat",
         "wampy.demo.peer.search.x.heartbeat", "wampy.other.peer.search.3.heartbeat", None, 5,
+        f"wampy.demo.peer.search.{'9' * 5000}.heartbeat",
     ],
 )  # fmt: skip
 def test_what_else_is_registered_means_nothing(uri):
@@ -89,12 +90,23 @@ def test_what_else_is_registered_means_nothing(uri):
 
 @pytest.mark.parametrize(
     "given",
-    [None, 5, {}, {"transport": None}, {"transport": {}}, details(7, "unix:x"), details(7, None)],
+    [
+        None,
+        5,
+        {},
+        {"transport": None},
+        {"transport": {}},
+        details(7, "unix:x"),
+        details(7, None),
+        details([], "unix:5"),
+        details(7, "unix:" + "9" * 5000),
+    ],
 )
 def test_details_that_say_no_pid_mean_nothing(given):
     told = Told()
     assert told.tell("session.on_join", given) is None
     assert told.tell("session.on_leave", 7) is None
+    assert told.tell("session.on_leave", []) is None
 
 
 def test_events_without_arguments_and_of_nobody_mean_nothing():

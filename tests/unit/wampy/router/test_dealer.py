@@ -303,9 +303,21 @@ def test_a_pattern_whose_callee_may_not_leaves_the_call_to_the_next() -> None:
 
 @pytest.mark.parametrize("uri", ["a b", "a..b", "", "a#"])
 def test_a_call_of_what_is_no_uri_says_so(uri: str) -> None:
-    caller = Routing().join()
+    routing = Routing()
+    callee, caller = routing.clients(2)
     caller.call(uri)
     assert error_of(caller) == "wamp.error.invalid_uri"
+    callee.register("a", match="prefix")
+    caller.call(uri)
+    assert error_of(caller) == "wamp.error.invalid_uri"
+    assert callee.heard() == []
+
+
+def test_an_option_that_python_does_not_spell() -> None:
+    huge = -(1 << 20000)
+    for options in ({"concurrency": huge}, {"match": huge}, {"invoke": huge}):
+        answer = Routing().join().try_register("a", **options)
+        assert (answer.name, answer.error) == ("ERROR", "wamp.error.invalid_argument")
 
 
 def test_the_error_says_why_no_callee_takes_the_call() -> None:
