@@ -292,7 +292,7 @@ class Connecting(Answering):
             self._closing.set()
             link = self._link
             farewell = None
-            if link is not None and link.is_joined:
+            if link is not None and link.is_open:
                 link.farewell = farewell = Waiter()
                 link.post_locked(link.protocol.goodbye())
         if link is not None and farewell is not None:

@@ -68,7 +68,7 @@ class Engine(Connecting):
                 raise RequestTimeout(f"the router at {self.url} takes nothing more")
             with self._lock:
                 link = self._link
-                if link is not None and link.is_joined and link.farewell is None:
+                if link is not None and link.is_open:
                     message = make(link.protocol)
                     try:
                         link.post_locked(message)

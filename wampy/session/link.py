@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from wampy.errors import ConnectionLost, WampyError
 from wampy.protocol.session import ClientProtocol
+from wampy.protocol.states import SessionState
 from wampy.serializers import SERIALIZERS
 from wampy.transports import MessageTooLong
 
@@ -85,6 +86,15 @@ class Link:
         #: When the reading thread has to look at pings and deadlines, monotonic seconds.
         self.tick_at = time.monotonic() + (ping_interval_s or 3600.0)
         self._heard_at = time.monotonic()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether requests may be sent: joined, and nobody has said GOODBYE.
+
+        Not the same as ``is_joined``: between a Router's GOODBYE and the loss of the connection
+        that follows, other threads get the lock.
+        """
+        return self.is_joined and self.protocol.state is SessionState.ESTABLISHED
 
     # ------------------------------------------------------------------ out
 

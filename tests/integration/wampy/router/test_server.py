@@ -360,6 +360,27 @@ def test_stop_lets_calls_finish_and_says_goodbye(router, session, client, way):
         connect(router.port)
 
 
+def test_who_asks_between_the_goodbye_and_the_loss_of_the_connection(router, session, monkeypatch):
+    # Made to happen each time: the thread that reads the GOODBYE lets the others go first.
+    leaving = session(router.unix_url)
+    outcomes: list[object] = []
+    lose = leaving.lose
+
+    def lose_late(*args: Any) -> None:
+        if not outcomes:
+            with pytest.raises(wampy.ConnectionLost) as raised:
+                leaving.call("com.any", timeout=5 * TIME_SCALE)
+            outcomes.append(raised.value)
+            leaving.end()
+            outcomes.append("ended")
+        lose(*args)
+
+    monkeypatch.setattr(leaving, "lose", lose_late)
+    router.server.stop()
+    wait_until(lambda: len(outcomes) == 2)
+    assert "connection lost" in str(outcomes[0])
+
+
 def test_stop_does_not_wait_for_a_call_longer_than_told(make_router, client):
     router = make_router(drain_s=0.1)
     callee, caller = client(router.path).join(), client(router.path).join()
