@@ -243,15 +243,22 @@ class CborSerializer:
         octets: bytes = self.library.dumps(value, default=_cbor_default, encoders=self._encoders)
         return octets
 
-    def items(self, received: bytes, count: int, offset: int = 0) -> list[Any]:
+    def items(
+        self, received: bytes, count: int, offset: int = 0, *, text_keys: bool = False
+    ) -> list[Any]:
         """Give the ``count`` values of which ``received`` consists, from ``offset`` on.
+
+        With ``text_keys``, keys that are neither texts nor bytes are refused, not hashed.
 
         Raises:
             RemoteProtocolError: it is no CBOR, too deep, or anything is left over.
         """
-        return [value for value, _ in self.items_ending(received, count, offset)]
+        items = self.items_ending(received, count, offset, text_keys=text_keys)
+        return [value for value, _ in items]
 
-    def items_ending(self, received: bytes, count: int, offset: int = 0) -> list[tuple[Any, int]]:
+    def items_ending(
+        self, received: bytes, count: int, offset: int = 0, *, text_keys: bool = False
+    ) -> list[tuple[Any, int]]:
         """Give the same, each value with the offset at which its bytes end."""
         source = io.BytesIO(received)
         source.seek(offset)
@@ -259,7 +266,10 @@ class CborSerializer:
         try:
             # One level more than may be, so that it is refused in the words of all serializers.
             decoder = self.library.CBORDecoder(
-                source, semantic_decoders=self._tags, max_depth=MAX_DEPTH + 2
+                source,
+                semantic_decoders=self._tags,
+                max_depth=MAX_DEPTH + 2,
+                strict_hashable_types=text_keys,
             )
             for _ in range(count):
                 value = decoder.decode()

@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,15 @@ def test_users_roles_and_limits_of_the_manifest(make_stack: StackMaker) -> None:
             alice.call(f"com.test.{stack.name}.echo", "x" * 100_000)
     with pytest.raises(WampyError):
         Session(url, authid="alice", ticket="another", reconnect=False).begin()
+
+
+def test_limits_for_clients_are_none_for_heartbeats(make_stack: StackMaker) -> None:
+    peers = STEADY + "replicas = 4\n"
+    stack = make_stack(peers, router="port = 0\n[router.limits]\npending_calls = 1\n").up()
+    began = stack.ps()["instances"]
+    time.sleep(3)
+    for before, now in zip(began, stack.ps()["instances"], strict=True):
+        assert (now["ready"], now["pid"], now["restarts"]) == (True, before["pid"], 0)
 
 
 #: Heartbeats so rare that only what the Router tells by itself can be known in time.

@@ -63,12 +63,14 @@ class Role:
 
     Attributes:
         may_replace: whether it may take a registration from somebody with another authid.
+        is_limited: whether ``RealmLimits.pending_calls`` holds for its sessions.
     """
 
     name: str
     permissions: tuple[Permission, ...]
     authorizer: str | None = None
     may_replace: bool = False
+    is_limited: bool = True
     _cache: dict[str, Permission | None] = field(default_factory=dict, repr=False)
 
     def permission(self, uri: str) -> Permission | None:

@@ -191,7 +191,7 @@ class Dealer:
         if self.is_draining:
             self._refuse(session, _CALL, request_id, _UNAVAILABLE, "the Router is stopping")
             return
-        if len(session.calls) >= self._most_calls:
+        if len(session.calls) >= self._most_calls and session.role.is_limited:
             text = f"{self._most_calls} calls are the most that a session may have pending"
             self._refuse(session, _CALL, request_id, _UNAVAILABLE, text)
             return

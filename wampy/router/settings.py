@@ -3,7 +3,8 @@
 One object: ``realm``; ``listeners``, each with ``unix`` (a path) or ``host``, ``port``, ``path``,
 ``tls``, and who joins (``anonymous``: a role or null; ``ticket``, ``wampcra``, ``scram``,
 ``cryptosign``: principals by authid); ``roles``, each a list of permissions; ``authorizer``, the
-procedure that decides where none matches; ``limits`` and ``realm_limits``.
+procedure that decides where none matches; ``limits`` and ``realm_limits``; ``unlimited``, the roles
+whose sessions may have any number of calls pending.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ def config_of(settings: Mapping[str, Any]) -> RouterConfig:
                 Permission(one["uri"], one["match"], frozenset(one["allow"])) for one in permissions
             ),
             authorizer=settings.get("authorizer"),
+            is_limited=name not in settings.get("unlimited", ()),
         )
         for name, permissions in settings["roles"].items()
     }

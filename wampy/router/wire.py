@@ -9,7 +9,9 @@ Rules:
   encoded, WAMP's binary strings of JSON included;
 - which serializer they are of is seen by their first octet: a list or dictionary of JSON and one of
   MessagePack never begin alike. Those of CBOR, which may begin like MessagePack's, are ``CborRaw``;
-- what msgspec does not take goes the long way of ``wampy.serializers``, which says what is wrong.
+- what msgspec does not take goes the long way of ``wampy.serializers``, which says what is wrong;
+- keys that are no texts are refused before a dictionary is made of them: there are as many lists
+  and large integers of one hash as anyone likes, and each added is compared with all the others.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, ClassVar, Union
 
+import msgpack
 import msgspec
 
 from wampy.errors import RemoteProtocolError
@@ -35,6 +38,8 @@ _MOST_ELEMENTS = 23
 _Id = Annotated[int, msgspec.Meta(ge=1, le=MAX_ID)]
 #: A payload shorter than this cannot be nested too deeply: each level takes an octet at least.
 _SHORT_BYTES = MAX_DEPTH
+#: A message no longer than this may have keys of any kind at first: too few to take long.
+_FEW_KEYS_BYTES = 4096
 #: Whether there is no list or dictionary among types; without a loop in Python.
 _is_flat = frozenset((dict, list, tuple)).isdisjoint
 _TEXT = frozenset((str,))
@@ -144,6 +149,8 @@ class Wire:
         # The backslash first: a single octet is found ten times as fast as six.
         if self._is_json and b"\\" in received and NUL in received:
             return self._serializer.decode(received)  # bytes in JSON, or what only looks like them
+        if not self._is_json and len(received) > _FEW_KEYS_BYTES:
+            _refuse_keys_of_msgpack(received)
         try:
             message = self._decode(received)
             if isinstance(message, Relayed):
@@ -236,8 +243,9 @@ class CborWire(Wire):
         """See ``Wire.decode``."""
         count = received[0] - _FIRST_OF_CBOR if received else 0
         if not 0 < count <= _MOST_ELEMENTS:
-            return self._serializer.decode(received)  # no list, or one that is spelt at length
-        items = CBOR.items_ending(received, count, offset=1)
+            # No list, or one that is spelt at length.
+            return parse_message(CBOR.items(received, 1, text_keys=True)[0])
+        items = CBOR.items_ending(received, count, offset=1, text_keys=True)
         message: Any = parse_message([value for value, _ in items])
         relayed = _RELAYED.get(message.WAMP_CODE)
         if relayed is None:
@@ -273,6 +281,17 @@ class CborWire(Wire):
 def wire_of(serializer: Serializer) -> Wire:
     """Give the wire of a serializer."""
     return CborWire() if serializer is CBOR else Wire(serializer)
+
+
+def _refuse_keys_of_msgpack(received: bytes) -> None:
+    """Refuse a dictionary, however deep, with a key that is neither text nor bytes.
+
+    The hashes of these two nobody outside can choose.
+    """
+    try:
+        msgpack.unpackb(received, strict_map_key=True)
+    except (msgpack.UnpackException, ValueError, TypeError, OverflowError) as error:
+        raise RemoteProtocolError(f"not MessagePack with strings as keys: {error}") from error
 
 
 def _check_keys(level: list[Any]) -> None:

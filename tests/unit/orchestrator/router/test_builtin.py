@@ -80,6 +80,7 @@ def test_the_limits_reach_it(make_manifest: MakeManifest) -> None:
     assert (made.limits.message_bytes, made.limits.closes_slow) == (1000, True)
     assert made.limits.drain_s == 7.0
     assert made.realm_limits.pending_calls == 3
+    assert [name for name, role in made.roles.items() if not role.is_limited] == ["orchestrator"]
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,37 @@ def error_of(client: Client) -> str:
     return str(message.error)
 
 
+# ---------------------------------------------------------------------- limits
+
+
+def test_a_session_has_only_so_many_calls_pending() -> None:
+    routing, callee, caller = routing_of(pending_calls=2)
+    for _ in range(3):
+        caller.call("a")
+    refusal = caller.one()
+    assert refusal.error == "wamp.error.unavailable"
+    assert refusal.args[0] == "2 calls are the most that a session may have pending"
+    first, second = callee.heard()
+    callee.answer(first)
+    caller.heard()
+    caller.call("a")
+    third = callee.one()
+    for invocation in (second, third):
+        callee.answer(invocation)
+    assert {message.name for message in caller.heard()} == {"RESULT"}
+    routing.assert_idle()
+
+
+def test_a_role_may_be_without_that_limit() -> None:
+    free = Role("free", (allow("a"),), is_limited=False)
+    routing, callee, _ = routing_of(free, pending_calls=2)
+    caller = routing.join("joe", role="free")
+    for _ in range(10):
+        caller.call("a")
+    assert caller.heard() == []
+    assert len(callee.heard()) == 10
+
+
 # ---------------------------------------------------------------------- registrations
 
 

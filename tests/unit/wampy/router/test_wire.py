@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
@@ -200,6 +201,30 @@ def test_keys_that_are_no_texts_are_refused(payload):
         for name in ("msgpack", "cbor"):
             with pytest.raises(RemoteProtocolError, match="key"):
                 wire_of(SERIALIZERS[name]).decode(ENCODE[name](message))
+
+
+def test_keys_of_one_hash_cost_no_time():
+    # A dictionary of these would take the better part of an hour: each key is compared with all.
+    keys = list(itertools.product((-1, -2), repeat=17))
+    assert len({hash(key) for key in keys[:100]}) == 1
+    packed = b"".join(ENCODE["msgpack"](key) + b"\x00" for key in keys)
+    flood = b"\xdf" + len(keys).to_bytes(4, "big") + packed
+    for octets in (
+        b"\x95\x30\x01\x80\xa3a.b\x91" + flood,
+        b"\x95\x30\x01\x81\xa5ppt_x" + flood + b"\xa3a.b\x90",
+        b"\x93\x01\xa1r" + flood,
+        flood,
+    ):
+        with pytest.raises(RemoteProtocolError, match="key"):
+            wire_of(MSGPACK).decode(octets)
+    numbers = [number * (2**61 - 1) for number in range(2**65, 2**65 + 100_000)]
+    assert len({hash(number) for number in numbers[:100]}) == 1
+    packed = b"".join(cbor2.dumps(number) + b"\x00" for number in numbers)
+    flood = b"\xba" + len(numbers).to_bytes(4, "big") + packed
+    head = b"\x85\x18\x30\x01\xa0\x63a.b\x81"
+    for octets in (head + flood, b"\x83\x01\x61r" + flood, b"\x98\x01" + flood, flood):
+        with pytest.raises(RemoteProtocolError, match="key"):
+            wire_of(CBOR).decode(octets)
 
 
 def test_nesting_that_is_too_deep_is_refused(here):
