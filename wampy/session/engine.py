@@ -283,6 +283,9 @@ class Engine(Connecting):
         if not link.is_alive and not self._closing.is_set() and self._reconnects:
             link = self._come_back(link)
         if link is None or not link.is_alive or self._closing.is_set():
+            if self._closing.is_set() and self._link is not None:
+                # Who ended the Session may have done so in the middle of reading, and could not.
+                self._link.close()
             with self._lock:
                 self._turn.release_locked(is_urgent=False)
             return self._reconnects and not self._closing.is_set()

@@ -433,6 +433,20 @@ def test_the_end(join: Join, uri: Uri) -> None:
     release.set()
 
 
+def test_a_callback_may_end_the_session(join: Join, uri: Uri) -> None:
+    # In the very thread that reads, which is not to be waited for, and closes the socket itself.
+    callee, caller = join(), join()
+    callee.register(uri("echo"), lambda value: value)
+    link: Any = caller._link
+    sock = link.transport._socket
+    future = caller.call_async(uri("echo"), 1)
+    future.add_done_callback(lambda done: caller.end())
+    wait_until(lambda: sock.fileno() == -1)
+    assert future.result() == 1
+    with pytest.raises(wampy.SessionClosed):
+        caller.call(uri("echo"), 1)
+
+
 def test_nothing_is_said_before_the_beginning(router: RealRouter, uri: Uri) -> None:
     session = Session(router.url)
     assert session.id is None
