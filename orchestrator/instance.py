@@ -33,8 +33,6 @@ from orchestrator.processes import become_subreaper, die_with_parent
 EXIT_TERMINATED = 128 + signal.SIGTERM
 #: Seconds that SIGTERM leaves for what is in flight; the supervisor's KILL comes after 5 s.
 TERM_GRACE_S = 4.0
-#: Seconds between two samples of the memory (contract, section 5).
-PSS_INTERVAL_S = 30.0
 
 log = logging.getLogger("wampy.instance")
 
@@ -254,7 +252,7 @@ class Incarnation:
     def _pss_bytes(self) -> int | None:
         sampled_at, pss = self._pss
         now = time.monotonic()
-        if pss is None or now - sampled_at >= PSS_INTERVAL_S:
+        if pss is None or now - sampled_at >= self._order["pss_interval_s"]:
             pss = _read_pss()
             self._pss = (now, pss)
         return pss

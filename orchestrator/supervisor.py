@@ -21,12 +21,15 @@ from orchestrator.core import events as happened
 from orchestrator.core.router import RouterSpec
 from orchestrator.core.stack import Stack
 from orchestrator.core.states import InstanceId, State
+from orchestrator.core.strategy import Strategy
 from orchestrator.incarnations import Incarnations, Listener
 from orchestrator.loop import Loop, Timer
 from orchestrator.nurseries import NurseryPool, Upbringing
 from orchestrator.processes import ExitStatus, Reaper
 from orchestrator.rundir import RUN_MARK, RunDir
 
+#: Seconds between two samples of an Instance's memory; with a limit it is looked at each heartbeat.
+PSS_INTERVAL_S = 30.0
 #: Canary calls missed in a row that condemn the Router.
 CANARY_FAILURES = 3
 
@@ -104,6 +107,7 @@ class Supervisor:
             manifest.start_order(),
             RouterSpec(),
             stop_on_fatal=manifest.stack.on_fatal == "stop",
+            strategy=Strategy(manifest.stack.strategy),
         )
 
     # ------------------------------------------------------------------ before anything starts
@@ -294,6 +298,7 @@ class Supervisor:
             "umask": peer.umask,
             "start_timeout_s": peer.spec.start_timeout_s,
             "stop_grace_s": peer.spec.stop_grace_s,
+            "pss_interval_s": PSS_INTERVAL_S if peer.spec.max_memory_bytes is None else 0.0,
             "debug": self.manifest.stack.debug,
             "stack": self.manifest.stack.name,
             "url": self.launch.stack_url,
@@ -307,7 +312,8 @@ class Supervisor:
         self._incarnations.tell(to.instance, to.incarnation, message)
 
     def _forked(self, instance: InstanceId, incarnation: int, pid: int) -> None:
-        self.instance_event(instance, happened.ChildSpawned(incarnation, pid))
+        spread = random.uniform(-1, 1)
+        self.instance_event(instance, happened.ChildSpawned(incarnation, pid, spread))
 
     def _not_forked(self, instance: InstanceId, incarnation: int, reason: str) -> None:
         spread = random.uniform(-1, 1)
@@ -380,6 +386,8 @@ class Supervisor:
                 bool(report.get("ready")),
                 report.get("reason"),
                 float(report.get("oldest_call_s") or 0.0),
+                int(report.get("calls") or 0),
+                report.get("pss_bytes"),
             ),
             self.loop.now(),
         )

@@ -39,7 +39,7 @@ def manifest_of(
     return Manifest(
         path=root / "wampy.toml",
         root=root,
-        stack=StackSection("demo", realm, run_dir, (), "keep", False),
+        stack=StackSection("demo", realm, run_dir, (), "one_for_one", "keep", False),
         logs=LogsSection(10_000, 2, "text"),
         router=RouterSection(**{**_ROUTER, **router}),
         peers={},

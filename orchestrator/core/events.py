@@ -30,10 +30,11 @@ class RollRequested:
 
 @dataclass(frozen=True, slots=True)
 class ChildSpawned:
-    """The nursery forked the Instance."""
+    """The nursery forked the Instance. ``spread``: random in [-1, 1], for what has jitter."""
 
     incarnation: int
     pid: int
+    spread: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,13 +167,18 @@ RouterEvent = (
 
 @dataclass(frozen=True, slots=True)
 class HeartbeatAnswered:
-    """One heartbeat RPC came back. ``oldest_call_s`` is the age of the oldest invocation."""
+    """One heartbeat RPC came back. ``oldest_call_s`` is the age of the oldest invocation.
+
+    ``calls``: answered since its start; ``pss_bytes``: its memory, None where that is not known.
+    """
 
     instance: InstanceId
     incarnation: int
     ready: bool
     reason: str | None
     oldest_call_s: float
+    calls: int = 0
+    pss_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

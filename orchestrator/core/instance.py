@@ -55,6 +55,8 @@ class Child:
     incarnation: int
     pid: int | None = None
     was_ready: bool = False
+    #: Random in [-1, 1]: not all replicas are to be recycled at the same moment.
+    spread: float = 0.0
     ending: str | None = None  # None, "handed over", "draining", "terminated", "killed"
     cause: str | None = None
     deadline: float | None = None
@@ -87,10 +89,12 @@ class Instance:
     ready_since: float | None = None
     last_exit: Exit | None = None
     completed: bool = False
-    #: Whether a child may be started now; the stack closes this gate while the Router is away.
-    may_spawn: bool = True
-    #: A restart is due but the gate was closed.
+    #: Why no child may be started now; the stack says so while the Router is away, or others stop.
+    held: str | None = None
+    #: A restart is due but was held.
     is_held: bool = False
+    #: Not to be replaced by an incarnation of the same code before that, monotonic seconds.
+    recycled_at: float | None = None
     child: Child | None = None
     outgoing: dict[int, Child] = field(default_factory=dict)
     #: BACKOFF: when the next start is due. RUNNING: when earlier failures are forgotten.
@@ -131,6 +135,10 @@ class Instance:
         """Whether a dependant may count on it: ready, or a job that is done."""
         return (self.state is State.RUNNING and self.ready) or self.completed
 
+    def note(self, reason: str) -> Report:
+        """Give a report that tells why something is about to be done with it."""
+        return self._enter(self.state, reason)
+
     def condemned_cause(self) -> str | None:
         """Why the current child is being killed, if it is."""
         return None if self.child is None else self.child.cause
@@ -156,10 +164,10 @@ class Instance:
         """
         self.wanted = True
         self.failures = 0
-        if not self.may_spawn:
+        if self.held is not None:
             self.deadline = None
             self.is_held = True
-            return [self._enter(State.BACKOFF, "the router is away")]
+            return [self._enter(State.BACKOFF, self.held)]
         return self._spawn(now)
 
     def _spawn(self, now: float) -> list[Command]:
@@ -181,6 +189,7 @@ class Instance:
     def _spawned(self, event: ChildSpawned, now: float) -> list[Command]:
         assert self.child is not None
         self.child.pid = event.pid
+        self.child.spread = event.spread
         return []
 
     def _spawned_too_late(self, event: ChildSpawned, now: float) -> list[Command]:
@@ -263,7 +272,7 @@ class Instance:
         if child.cause is not None:
             child.deadline = now + KILL_AGAIN_S
             return [*commands, self._kill(child)]
-        if not self.may_spawn:
+        if self.held is not None:
             # Nobody gets ready without a Router: its time begins again when that is back.
             child.deadline = now + self.spec.start_timeout_s
             return commands
@@ -318,7 +327,7 @@ class Instance:
         limit = self.spec.restart_limit
         if limit is not None and self.failures >= limit:
             return self._give_up(f"{self.failures} starts in a row failed; the last: {cause}")
-        if was_ready and self.failures == 1 and self.may_spawn:
+        if was_ready and self.failures == 1 and self.held is None:
             report = self._enter(State.BACKOFF, cause, 0.0)
             return [report, *self._spawn(now)]
         immediate = was_ready and self.failures == 1
@@ -337,7 +346,7 @@ class Instance:
         if not due:
             return commands
         self.deadline = None
-        if not self.may_spawn:
+        if self.held is not None:
             self.is_held = True
             return commands
         return commands + self._spawn(now)

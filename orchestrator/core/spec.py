@@ -83,3 +83,6 @@ class PeerSpec:
     start_timeout_s: float = 30.0
     stop_grace_s: float = 10.0
     max_call_age_s: float | None = None
+    max_memory_bytes: int | None = None
+    max_calls: int | None = None
+    max_age_s: float | None = None

@@ -4,15 +4,17 @@ Rules:
 
 - the Router first, the Router last;
 - an Instance starts for the first time when the Router is ready and what it depends on is settled
-  (ready, or a job that is done); a restart waits for the Router only;
+  (ready, or a job that is done); a restart waits for the Router only, and for who is restarted with
+  it, see ``strategy``;
 - a stopping stack stops an Instance when nothing that depends on it is left;
+- an Instance that is scaled away, or removed, is drained, and forgotten when it has gone;
 - heartbeat failures count only while the Router is ready: one dead Router condemns no Peer.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from orchestrator.core.commands import Command, Finish
 from orchestrator.core.events import (
@@ -24,30 +26,27 @@ from orchestrator.core.events import (
     HeartbeatAnswered,
     HeartbeatMissed,
     InstanceEvent,
-    RollRequested,
     RouterEvent,
     RouterStartRequested,
     RouterStopRequested,
+    SpawnFailed,
     StartRequested,
     StopRequested,
 )
 from orchestrator.core.instance import Instance
+from orchestrator.core.recycling import reason_to_recycle
+from orchestrator.core.rolls import Rolls
 from orchestrator.core.router import Router, RouterSpec
 from orchestrator.core.spec import Condition, Kind, PeerSpec
 from orchestrator.core.states import InstanceId, State
+from orchestrator.core.strategy import Regroup, Strategy, needed_by_alive
 
 #: Exit codes of the stack as a whole (contract, section 3).
 EXIT_DONE = 0
 EXIT_GAVE_UP = 3
-
-
-@dataclass(slots=True)
-class Roll:
-    """A rolling restart under way: the indices still to come, and the one being replaced."""
-
-    pending: list[int]
-    current: int | None = None
-    incarnation: int = 0
+#: Seconds between two replacements of an Instance because of its limits: also where the replacement
+#: fails, or is over the limit as soon as it is ready.
+RECYCLE_AGAIN_S = 10.0
 
 
 @dataclass(slots=True)
@@ -56,14 +55,23 @@ class Stack:
 
     router: Router
     instances: dict[InstanceId, Instance] = field(default_factory=dict)
+    #: Of each Peer, also of one that has no Instances now.
+    specs: dict[str, PeerSpec] = field(default_factory=dict)
     order: tuple[str, ...] = ()
     stop_on_fatal: bool = False
     is_stopping: bool = False
     exit_code: int = EXIT_DONE
     exit_reason: str | None = None
     misses: dict[InstanceId, int] = field(default_factory=dict)
-    rolls: dict[str, Roll] = field(default_factory=dict)
     is_finished: bool = False
+    #: Scaled away or removed: on their way out, forgotten when they have gone.
+    retiring: set[InstanceId] = field(default_factory=set)
+    rolls: Rolls = field(init=False)
+    regroup: Regroup = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.rolls = Rolls(self.instances)
+        self.regroup = Regroup(self.instances, self.order)
 
     @classmethod
     def of(
@@ -73,9 +81,12 @@ class Stack:
         router: RouterSpec,
         *,
         stop_on_fatal: bool = False,
+        strategy: Strategy = Strategy.ONE_FOR_ONE,
     ) -> Stack:
         """Make a stack with everything STOPPED; ``order`` names every Peer, dependencies first."""
         stack = cls(Router(router), order=tuple(order), stop_on_fatal=stop_on_fatal)
+        stack.regroup.strategy = strategy
+        stack.specs.update(peers)
         for name in order:
             for index in range(peers[name].replicas):
                 instance_id = InstanceId(name, index)
@@ -85,8 +96,10 @@ class Stack:
     # ------------------------------------------------------------------ questions
 
     def of_peer(self, name: str) -> list[Instance]:
-        """Give the Instances of one Peer, by index."""
-        return [i for i in self.instances.values() if i.id.name == name]
+        """Give the Instances of one Peer, by index; not those on their way out for good."""
+        return [
+            i for i in self.instances.values() if i.id.name == name and i.id not in self.retiring
+        ]
 
     def with_dependencies(self, names: Iterable[str]) -> list[str]:
         """Give ``names`` and all that they need, in the order of start."""
@@ -96,8 +109,7 @@ class Stack:
             name = todo.pop()
             if name not in needed:
                 needed.add(name)
-                for instance in self.of_peer(name)[:1]:
-                    todo += instance.spec.depends_on
+                todo += self.specs[name].depends_on
         return [name for name in self.order if name in needed]
 
     def next_deadline(self) -> float | None:
@@ -110,6 +122,10 @@ class Stack:
         """Say what holds back a wanted Instance that is STOPPED, or None."""
         if not self.router.ready:
             return "waiting for the router"
+        held = self.regroup.holds(instance)
+        if held is not None:
+            lost = self.regroup.holds_in_vain(instance)
+            return f"{held}, but {lost}" if lost else held
         for name, condition in instance.spec.depends_on.items():
             if not self._is_met(name, condition):
                 lost = self._lost_cause(name, condition)
@@ -119,7 +135,11 @@ class Stack:
 
     def is_waiting_in_vain(self, instance: Instance) -> bool:
         """Whether a wanted Instance that is STOPPED cannot start unless somebody acts."""
-        return instance.state is State.STOPPED and any(
+        if instance.state is not State.STOPPED:
+            return False
+        if self.regroup.holds_in_vain(instance) is not None:
+            return True
+        return any(
             not self._is_met(name, condition) and self._lost_cause(name, condition) is not None
             for name, condition in instance.spec.depends_on.items()
         )
@@ -178,7 +198,7 @@ class Stack:
         """Want these Instances down; their dependants are left alone, as supervisor does."""
         commands: list[Command] = []
         for instance_id in ids:
-            self.rolls.pop(instance_id.name, None)
+            self.rolls.drop(instance_id.name)
             commands += self.instances[instance_id].handle(StopRequested(), now)
         return commands + self._advance(now)
 
@@ -206,8 +226,55 @@ class Stack:
                 if instance.state is State.EXITED:
                     instance.state = State.STOPPED
             if rolled:
-                self.rolls[name] = Roll(rolled)
+                self.rolls.add(name, rolled)
         return commands + self._advance(now)
+
+    def scale(self, name: str, replicas: int, now: float) -> list[Command]:
+        """Have so many Instances of a Peer: new ones are started, the last ones drained.
+
+        New ones are wanted if the Peer ``name`` is, or if there was none of it.
+        """
+        if self.is_stopping:
+            return []
+        spec = replace(self.specs[name], replicas=replicas)
+        self.specs[name] = spec
+        had_some = self.of_peer(name)
+        is_wanted = not had_some or any(i.wanted or i.is_settled for i in had_some)
+        commands: list[Command] = []
+        for instance in had_some:
+            instance.spec = spec
+            if instance.id.index >= replicas:
+                commands += self._retire(instance, now)
+        fresh = []
+        for index in range(replicas):
+            instance_id = InstanceId(name, index)
+            if instance_id in self.retiring:
+                # It is being drained: it starts again when it has gone.
+                self.retiring.discard(instance_id)
+                self.instances[instance_id].spec = spec
+            elif instance_id in self.instances:
+                continue
+            else:
+                self.instances[instance_id] = Instance(instance_id, spec)
+            fresh.append(instance_id)
+        self._sort()
+        if fresh and is_wanted:
+            return commands + self.start(fresh, now)
+        return commands + self._advance(now)
+
+    def _retire(self, instance: Instance, now: float) -> list[Command]:
+        self.rolls.leave_out(instance.id)
+        self.retiring.add(instance.id)
+        return instance.handle(StopRequested(), now)
+
+    def _sort(self) -> None:
+        """Keep the Instances in the order of start; in place, since others hold the dictionary."""
+        place = {name: number for number, name in enumerate(self.order)}
+        found = sorted(
+            self.instances.items(), key=lambda item: (place[item[0].name], item[0].index)
+        )
+        self.instances.clear()
+        self.instances.update(found)
 
     def shut_down(
         self, now: float, exit_code: int = EXIT_DONE, reason: str | None = None
@@ -217,6 +284,7 @@ class Stack:
             self.is_stopping = True
             self.exit_code, self.exit_reason = exit_code, reason
             self.rolls.clear()
+            self.regroup.clear()
             self.router.wanted = False  # should it die meanwhile, it is not started again
         return self._advance(now)
 
@@ -227,7 +295,14 @@ class Stack:
         instance = self.instances.get(instance_id)
         if instance is None:
             return []
+        may_take_along = not self.is_stopping and _may_fail(instance, event)
+        if may_take_along and self.regroup.taken_along_by(instance):
+            # Before it starts again the others have to stop.
+            instance.held = "others are restarted with it"
         commands = instance.handle(event, now)
+        if may_take_along and instance.state in (State.BACKOFF, State.FATAL):
+            for taken in self.regroup.begin(instance):
+                self.rolls.drop(taken.name)
         # Most events are heartbeats that change nothing: they must cost nothing.
         if commands or isinstance(event, ChildExited):
             commands += self._advance(now)
@@ -275,7 +350,8 @@ class Stack:
             verdict = ChildCondemned(event.incarnation, f"a call has been running for {age}")
             return self.instance_event(event.instance, verdict, now)
         if event.ready:
-            return self.instance_event(event.instance, ChildReady(event.incarnation), now)
+            commands = self.instance_event(event.instance, ChildReady(event.incarnation), now)
+            return commands + self._recycle_if_due(instance, event, now)
         reason = event.reason or "says that it is not ready"
         return self.instance_event(event.instance, ChildUnready(event.incarnation, reason), now)
 
@@ -296,6 +372,30 @@ class Stack:
         cause = f"{count} heartbeats missed, {what}"
         return self.instance_event(event.instance, ChildCondemned(event.incarnation, cause), now)
 
+    def _recycle_if_due(
+        self, instance: Instance, event: HeartbeatAnswered, now: float
+    ) -> list[Command]:
+        """Replace one that has served enough: its memory, its calls, its age."""
+        child, spec = instance.child, instance.spec
+        is_serving = instance.state is State.RUNNING and instance.ready and not instance.outgoing
+        if child is None or not is_serving or spec.kind is not Kind.SERVICE or self.is_stopping:
+            return []
+        if instance.started_at is None or instance.id.name in self.rolls:
+            return []
+        if instance.recycled_at is not None and now - instance.recycled_at < RECYCLE_AGAIN_S:
+            return []
+        reason = reason_to_recycle(
+            spec,
+            age_s=now - instance.started_at,
+            calls=event.calls,
+            pss_bytes=event.pss_bytes,
+            spread=child.spread,
+        )
+        if reason is None:
+            return []
+        instance.recycled_at = now
+        return [instance.note(f"{reason}: replaced"), *self.restart([instance.id], now)]
+
     # ------------------------------------------------------------------ conclusions
 
     def _give_time_again(self, now: float) -> None:
@@ -308,15 +408,28 @@ class Stack:
     def _advance(self, now: float) -> list[Command]:
         """Do whatever the rules allow now; calls itself until nothing changes."""
         commands: list[Command] = []
-        for instance in self.instances.values():
-            instance.may_spawn = self.router.ready and not self.is_stopping
         if not self.is_stopping:
             commands += self._check_fatal(now)
         while True:
-            more = self._stop_some(now) if self.is_stopping else self._start_some(now)
+            self._forget_gone()
+            more = self._stop_some(now) if self.is_stopping else self._go_on(now)
             if not more:
                 return commands
             commands += more
+
+    def _go_on(self, now: float) -> list[Command]:
+        commands = self.regroup.advance(now)
+        away = None if self.router.ready else "the router is away"
+        for instance in self.instances.values():
+            instance.held = away or self.regroup.holds(instance)
+        return commands + self._start_some(now)
+
+    def _forget_gone(self) -> None:
+        for instance_id in list(self.retiring):
+            if self.instances[instance_id].is_gone:
+                self.retiring.discard(instance_id)
+                del self.instances[instance_id]
+                self.misses.pop(instance_id, None)
 
     def _check_fatal(self, now: float) -> list[Command]:
         if self.router.state is State.FATAL:
@@ -336,42 +449,13 @@ class Stack:
                 instance.reason = waiting
                 if waiting is None:
                     commands += instance.handle(StartRequested(), now)
-            elif instance.state is State.BACKOFF and instance.is_held and instance.may_spawn:
+            elif instance.state is State.BACKOFF and instance.is_held and instance.held is None:
                 commands += instance.handle(DeadlinePassed(), now)
-        for name in list(self.rolls):
-            commands += self._roll_on(name, now)
-        return commands
-
-    def _roll_on(self, name: str, now: float) -> list[Command]:
-        """Replace the next replica once the last one is ready and its forerunner gone."""
-        roll = self.rolls[name]
-        if roll.current is not None:
-            instance = self.instances[InstanceId(name, roll.current)]
-            child = instance.child
-            if instance.state is not State.RUNNING or child is None:
-                if instance.state in (State.FATAL, State.EXITED, State.STOPPED):
-                    del self.rolls[name]
-                return []
-            if child.incarnation == roll.incarnation:
-                del self.rolls[name]  # rolled back: the replacement failed, the rest stays as it is
-                return []
-            if instance.outgoing or not instance.ready:
-                return []
-            roll.current = None
-        if not roll.pending:
-            del self.rolls[name]
-            return []
-        roll.current = roll.pending.pop(0)
-        instance = self.instances[InstanceId(name, roll.current)]
-        if instance.state is not State.RUNNING or instance.child is None:
-            roll.current = None
-            return []
-        roll.incarnation = instance.child.incarnation
-        return instance.handle(RollRequested(), now)
+        return commands + self.rolls.advance(now)
 
     def _stop_some(self, now: float) -> list[Command]:
         commands: list[Command] = []
-        dependants = self._alive_dependants()
+        dependants = needed_by_alive(self.instances.values())
         for instance in self.instances.values():
             instance.wanted = False
             if instance.is_gone:
@@ -388,11 +472,15 @@ class Stack:
             commands.append(Finish(self.exit_code, self.exit_reason))
         return commands
 
-    def _alive_dependants(self) -> set[str]:
-        """Name the Peers on which something depends that is not gone yet."""
-        return {
-            needed
-            for instance in self.instances.values()
-            if not instance.is_gone
-            for needed in instance.spec.depends_on
-        }
+
+def _may_fail(instance: Instance, event: InstanceEvent) -> bool:
+    """Whether this may turn out to be a failure, which takes others along (see ``strategy``)."""
+    child = instance.child
+    if child is None or instance.state not in (State.STARTING, State.RUNNING):
+        return False
+    if isinstance(event, SpawnFailed):
+        return event.incarnation == child.incarnation
+    if not isinstance(event, ChildExited) or event.incarnation != child.incarnation:
+        return False
+    # Who ends because the Router is away has not failed.
+    return event.router_ready or child.cause is not None

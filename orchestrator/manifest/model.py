@@ -17,6 +17,7 @@ class StackSection:
     Attributes:
         name: part of URIs, ``[a-z0-9_]+``.
         run_dir: absolute.
+        strategy: ``one_for_one``, ``rest_for_one`` or ``one_for_all``.
         on_fatal: ``keep`` or ``stop``.
     """
 
@@ -24,6 +25,7 @@ class StackSection:
     realm: str
     run_dir: Path
     preload: tuple[str, ...]
+    strategy: str
     on_fatal: str
     debug: bool
 

@@ -46,6 +46,7 @@ def stack_section(node: Node, folder: Path, reading: Reading) -> StackSection:
         realm=values["realm"],
         run_dir=_inside(folder, values["run_dir"]),
         preload=values["preload"],
+        strategy=values["strategy"],
         on_fatal=values["on_fatal"],
         debug=values["debug"],
     )
@@ -259,6 +260,9 @@ def peer_section(
         start_timeout_s=values["start_timeout"],
         stop_grace_s=values["stop_grace"],
         max_call_age_s=values["max_call_age"],
+        max_memory_bytes=values["max_memory"],
+        max_calls=values["max_calls"],
+        max_age_s=values["max_age"],
     )
     return PeerSection(
         spec=spec,

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+)
 
 from orchestrator.core import commands as do
 from orchestrator.core import events as happened
@@ -12,10 +18,11 @@ from orchestrator.core.router import RouterSpec
 from orchestrator.core.spec import Condition, PeerSpec
 from orchestrator.core.stack import Stack
 from orchestrator.core.states import InstanceId, State
+from orchestrator.core.strategy import Strategy
 
 PEERS = {
     "store": PeerSpec("store", restart_limit=4),
-    "search": PeerSpec("search", replicas=2, depends_on={"store": Condition.READY}),
+    "search": PeerSpec("search", replicas=2, depends_on={"store": Condition.READY}, max_calls=100),
     "tail": PeerSpec("tail", depends_on={"search": Condition.READY}, restart_limit=None),
 }
 
@@ -30,7 +37,12 @@ class StackMachine(RuleBasedStateMachine):
         self.ordered: list[tuple[InstanceId, int]] = []
         self.alive: dict[tuple[InstanceId, int], str] = {}
         self.router_alive = False
+        self.router_killed = False
         self.finished = False
+
+    @initialize(strategy=st.sampled_from(list(Strategy)))
+    def begin(self, strategy: Strategy) -> None:
+        self.stack = Stack.of(PEERS, list(PEERS), RouterSpec(), strategy=strategy)
         self.carry_out(self.stack.start(self.stack.instances, self.now))
 
     def carry_out(self, commands: list[do.Command]) -> None:
@@ -53,7 +65,9 @@ class StackMachine(RuleBasedStateMachine):
                         self.alive[key] = "dying"
                 case do.StartRouter():
                     assert not self.router_alive
-                    self.router_alive = True
+                    self.router_alive, self.router_killed = True, False
+                case do.KillRouter():
+                    self.router_killed = True
                 case do.Finish():
                     assert (self.alive, self.ordered, self.router_alive) == ({}, [], False)
                     self.finished = True
@@ -61,6 +75,8 @@ class StackMachine(RuleBasedStateMachine):
     def check_start(self, instance: InstanceId) -> None:
         assert self.stack.router.ready, "started without a router"
         assert not self.stack.is_stopping, "started while stopping"
+        assert not self.stack.regroup.is_stopping or instance not in self.stack.regroup.members
+        assert instance not in self.stack.retiring, "started though it is scaled away"
 
     def check_stop(self, instance: InstanceId) -> None:
         if not self.stack.is_stopping:
@@ -93,11 +109,11 @@ class StackMachine(RuleBasedStateMachine):
         self.carry_out(self.stack.instance_event(instance, event2, self.now))
 
     @precondition(lambda self: self.alive)
-    @rule(data=st.data(), ready=st.booleans())
-    def heartbeat(self, data: st.DataObject, ready: bool) -> None:
+    @rule(data=st.data(), ready=st.booleans(), calls=st.sampled_from([0, 100]))
+    def heartbeat(self, data: st.DataObject, ready: bool, calls: int) -> None:
         instance, incarnation = data.draw(st.sampled_from(sorted(self.alive)))
         if self.stack.router.ready:
-            event = happened.HeartbeatAnswered(instance, incarnation, ready, None, 0.0)
+            event = happened.HeartbeatAnswered(instance, incarnation, ready, None, 0.0, calls)
             self.carry_out(self.stack.heartbeat_answered(event, self.now))
 
     @precondition(lambda self: self.alive)
@@ -129,9 +145,15 @@ class StackMachine(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def a_user_acts(self, data: st.DataObject) -> None:
-        some = data.draw(st.lists(st.sampled_from(sorted(self.stack.instances)), unique=True))
-        action = data.draw(st.sampled_from(["start", "stop", "restart", "hard"]))
-        if action == "start":
+        known = sorted(self.stack.instances)
+        some = data.draw(st.lists(st.sampled_from(known), unique=True)) if known else []
+        action = data.draw(st.sampled_from(["start", "stop", "restart", "hard", "scale"]))
+        if action == "scale":
+            name = data.draw(st.sampled_from(sorted(PEERS)))
+            replicas = data.draw(st.integers(0, 3))
+            self.carry_out(self.stack.scale(name, replicas, self.now))
+            assert len(self.stack.of_peer(name)) == replicas or self.stack.is_stopping
+        elif action == "start":
             self.carry_out(self.stack.start(some, self.now))
         elif action == "stop":
             self.carry_out(self.stack.stop(some, self.now))
@@ -151,14 +173,57 @@ class StackMachine(RuleBasedStateMachine):
             assert fates.count("serving") + ordered <= 1, f"{instance}: {fates}, {ordered} ordered"
 
     @invariant()
+    def never_all_replicas_are_recycled_at_once(self) -> None:
+        handed_over = {i for (i, _), fate in self.alive.items() if fate == "handed over"}
+        names = [instance.name for instance in handed_over]
+        assert len(names) == len(set(names))
+
+    @invariant()
     def limits_hold(self) -> None:
         for instance in self.stack.instances.values():
             limit = instance.spec.restart_limit
             if limit is not None and instance.state is not State.FATAL:
                 assert instance.failures < limit
 
+    def be_well(self) -> None:
+        """From now on all goes well: the Router answers, whoever is told to ends, or is up."""
+        for _ in range(100):
+            if self.router_alive and self.router_killed:
+                self.router_alive = False
+                self.carry_out(self.stack.router_event(happened.RouterExited("it is"), self.now))
+            elif self.router_alive and not self.stack.router.ready:
+                self.carry_out(self.stack.router_event(happened.RouterJoined(), self.now))
+            while self.ordered:
+                instance, incarnation = self.ordered.pop()
+                self.alive[instance, incarnation] = "serving"
+                spawned = happened.ChildSpawned(incarnation, 1)
+                self.carry_out(self.stack.instance_event(instance, spawned, self.now))
+            for (instance, incarnation), fate in list(self.alive.items()):
+                if fate in ("dying", "draining"):
+                    del self.alive[instance, incarnation]
+                    gone = happened.ChildExited(incarnation, 0, None)
+                    self.carry_out(self.stack.instance_event(instance, gone, self.now))
+                elif self.stack.router.ready:
+                    event = happened.HeartbeatAnswered(instance, incarnation, True, None, 0.0)
+                    self.carry_out(self.stack.heartbeat_answered(event, self.now))
+            self.time_passes(1.0)
+
+    def check_all_is_well(self) -> None:
+        for instance in self.stack.instances.values():
+            if instance.wanted and not self.stack.is_waiting_in_vain(instance):
+                assert instance.is_settled, f"{instance.id}: {instance.state} {instance.reason}"
+            assert not instance.outgoing
+        assert not self.stack.retiring
+        assert not self.stack.rolls.by_name
+        left = self.stack.regroup.members
+        assert all(self.stack.instances[i].state in (State.FATAL, State.STOPPED) for i in left)
+
     def teardown(self) -> None:
-        """A stop always ends: processes that are told to die do, sooner or later."""
+        """Nothing hangs: in good times all that is wanted is up; and a stop always ends."""
+        if not self.stack.is_stopping:
+            self.be_well()
+            if self.stack.router.state is not State.FATAL and not self.stack.is_stopping:
+                self.check_all_is_well()
         self.carry_out(self.stack.shut_down(self.now))
         for _ in range(400):
             if self.finished:

@@ -193,16 +193,16 @@ def test_a_job_that_fails_is_tried_again() -> None:
 
 def test_whoever_ends_while_the_router_is_away_has_not_failed() -> None:
     instance = started()
-    instance.may_spawn = False
+    instance.held = "the router is away"
     instance.handle(happened.ChildExited(1, 1, None, router_ready=False), 1.0)
     assert (instance.state, instance.failures, instance.is_held) == (State.BACKOFF, 0, True)
-    instance.may_spawn = True
+    instance.held = None
     assert kinds(instance.handle(happened.DeadlinePassed(), 1.0)) == [do.SpawnChild]
 
 
 def test_a_due_restart_waits_for_the_gate() -> None:
     instance = running()
-    instance.may_spawn = False
+    instance.held = "the router is away"
     crash(instance, 2.0)
     assert kinds(instance.handle(happened.DeadlinePassed(), 2.0)) == []
     assert instance.is_held

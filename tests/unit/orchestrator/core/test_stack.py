@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from orchestrator.core import commands as do
@@ -21,7 +23,7 @@ PEERS = {
 }
 
 
-def make(**options: bool) -> Stack:
+def make(**options: Any) -> Stack:
     return Stack.of(PEERS, list(PEERS), RouterSpec(backoff=Backoff(jitter=0.0)), **options)
 
 
@@ -226,7 +228,7 @@ def test_rolling_restart_goes_one_by_one() -> None:
     assert spawned(stack.instance_event(SEARCH, old, 4.0)) == ["search:1"]
     be_ready(stack, second, now=4.5)
     stack.instance_event(second, old, 5.0)
-    assert stack.rolls == {}
+    assert stack.rolls.by_name == {}
 
 
 def test_a_failed_replacement_ends_the_roll() -> None:
@@ -234,7 +236,7 @@ def test_a_failed_replacement_ends_the_roll() -> None:
     stack.restart([SEARCH, InstanceId("search", 1)], 3.0)
     stack.instance_event(SEARCH, happened.ChildSpawned(2, 77), 3.1)
     stack.instance_event(SEARCH, happened.ChildExited(2, 1, None), 3.2)
-    assert stack.rolls == {}
+    assert stack.rolls.by_name == {}
     assert stack.instances[SEARCH].ready
     assert stack.instances[InstanceId("search", 1)].incarnation == 1
 
