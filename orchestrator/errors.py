@@ -7,6 +7,7 @@
     ├── RouterUnavailable      it cannot be started or reached as things are
     ├── SpawnError             a process could not be started
     ├── RestartLimitReached    an Instance is FATAL
+    ├── Refused                it cannot be done as things are
     ├── UnknownTarget          there is no such Peer or Instance
     └── NoSuchStack            nothing answers on the control socket
 """
@@ -44,6 +45,13 @@ class SpawnError(OrchestratorError):
 
 class RestartLimitReached(OrchestratorError):
     """An Instance was given up."""
+
+
+class Refused(OrchestratorError):
+    """What was asked for cannot be done as things are; nothing was done."""
+
+    #: Of the command that ends by it (contract, section 3: usage or manifest).
+    exit_code = 2
 
 
 class UnknownTarget(OrchestratorError):

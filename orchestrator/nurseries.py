@@ -16,17 +16,22 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator import channel
+from orchestrator.code import Code, changed_files, files_of
 from orchestrator.loop import Loop
 from orchestrator.processes import ExitStatus, Reaper
+
+#: What each Peer declares: ``{"procedures": [...], "topics": [...], "single": [...]}``.
+Reports = dict[str, dict[str, list[str]]]
 
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What came of an import: faults by Peer, Peers whose modules start threads, declared names."""
+    """What came of an import: names declared, faults by Peer, whose modules start threads."""
 
-    reports: dict[str, dict[str, list[str]]]
+    reports: Reports
     faults: dict[str, str]
     threaded: list[str]
+    code: Code
 
 
 @dataclass(slots=True)
@@ -106,7 +111,11 @@ class Nursery:
         message = received[0]
         if "imported" in message:
             self.has_imported = True
-            self._on_imported(Imported(message["imported"], message["faults"], message["threaded"]))
+            files = {module: (path, digest) for module, (path, digest) in message["files"].items()}
+            code = Code(files, message["imported_at"])
+            self._on_imported(
+                Imported(message["imported"], message["faults"], message["threaded"], code)
+            )
         elif "importing" in message:
             self.importing = message["importing"]
         elif "forked" in message:
@@ -190,19 +199,19 @@ class NurseryPool:
     ) -> None:
         self._loop = loop
         self._reaper = reaper
-        self._base = {
-            "root": str(root),
-            "preload": list(preload),
-            "warm": list(warm),
-            "classes": classes,
-        }
+        self.root = root
+        #: Modules that every nursery imports first.
+        self.preload = preload
+        self._warm = warm
+        self._classes = classes
         self._stdio = stdio
         self._say = say
         self._peers: dict[str, Upbringing] = {}
         self._nursery_of: dict[str, Nursery] = {}
         self._is_closed = False
-        #: What each Peer declares: {"procedures": [...], "topics": [...], "single": [...]}.
-        self.reports: dict[str, dict[str, list[str]]] = {}
+        self.reports: Reports = {}
+        #: The code that each Peer's Instances are forked with.
+        self.code: dict[str, Code] = {}
 
     @property
     def is_idle(self) -> bool:
@@ -210,15 +219,32 @@ class NurseryPool:
         return all(nursery.is_idle for nursery in self._nursery_of.values())
 
     def bring_up(
-        self, peers: Mapping[str, Upbringing], done: Callable[[dict[str, str]], None]
+        self,
+        peers: Mapping[str, Upbringing],
+        done: Callable[[dict[str, str]], None],
+        *,
+        preload: tuple[str, ...] | None = None,
+        check: Callable[[Reports], dict[str, str]] = lambda reports: {},
+        is_trial: bool = False,
     ) -> None:
         """Import the code of these Peers as it is on the disk now, in new nurseries.
 
         ``done(faults)`` is called once, with a text for each Peer (or ``[stack] preload``) whose
-        import failed. Without faults the new nurseries have replaced the old ones by then; with
-        faults nothing has changed. Old nurseries end, their Instances live on.
+        import failed, or with whom ``check`` finds fault, which gets what they declare. Without
+        faults the new nurseries have replaced the old ones by then; with faults, and in a trial,
+        nothing has changed. Old nurseries end, their Instances live on. ``preload``: other modules
+        to import first, from now on.
         """
-        _BringUp(self, peers, done)
+        _BringUp(self, peers, done, self.preload if preload is None else preload, check, is_trial)
+
+    def forget(self, name: str) -> None:
+        """No more Instances of this Peer: its nursery ends if it has no other."""
+        self._peers.pop(name, None)
+        self.reports.pop(name, None)
+        self.code.pop(name, None)
+        former = self._nursery_of.pop(name, None)
+        if former is not None and former not in self._nursery_of.values():
+            former.close()
 
     def spawn(
         self, name: str, key: str, order: dict[str, Any], fds: tuple[int, int, int], spawn: Spawn
@@ -239,6 +265,7 @@ class NurseryPool:
     def start_nursery(
         self,
         group: Mapping[str, Upbringing],
+        preload: tuple[str, ...],
         on_imported: Callable[[Imported], None],
         on_died: Callable[[str], None],
     ) -> Nursery:
@@ -248,13 +275,41 @@ class NurseryPool:
         return Nursery(
             self._loop,
             self._reaper,
-            wanted={**self._base, "apps": apps},
+            wanted={**self._base(preload), "apps": apps},
             env=any_peer.env,
             cwd=any_peer.cwd,
             stdio=self._stdio,
             on_imported=on_imported,
             on_died=on_died,
         )
+
+    def _base(self, preload: tuple[str, ...]) -> dict[str, Any]:
+        return {
+            "root": str(self.root),
+            "preload": list(preload),
+            "warm": list(self._warm),
+            "classes": self._classes,
+        }
+
+    def changed_files(self, name: str) -> list[str]:
+        """Give the files that have changed since a Peer's code was imported."""
+        code, peer = self.code.get(name), self._peers.get(name)
+        if code is None or peer is None:
+            return []
+        module = peer.app.partition(":")[0]
+        return changed_files(code, self.root, [module, *self.preload])
+
+    def local_files(self) -> set[str]:
+        """Give every local file that any Peer's code is in."""
+        found: set[str] = set()
+        for name, code in self.code.items():
+            module = self._peers[name].app.partition(":")[0]
+            found |= files_of(code, self.root, [module, *self.preload])
+        return found
+
+    def later(self, action: Callable[[], None]) -> None:
+        """Call something in the loop's next turn."""
+        self._loop.call_later(0, action)
 
     def say_threaded(self, name: str, app: str) -> None:
         """Tell of a module that cannot live in a nursery."""
@@ -304,7 +359,7 @@ class NurseryPool:
             reason = f"cannot start an interpreter: {error.strerror}"
             self._loop.call_later(0, lambda: spawn.on_failed(reason))
         else:
-            channel.send(link, {**self._base, "apps": apps, "exec": order}, fds)
+            channel.send(link, {**self._base(self.preload), "apps": apps, "exec": order}, fds)
             process.returncode = 0  # the reaper knows its end, this object never will
             spawn.on_forked(process.pid)
         finally:
@@ -320,19 +375,28 @@ class _BringUp:
         pool: NurseryPool,
         peers: Mapping[str, Upbringing],
         done: Callable[[dict[str, str]], None],
+        preload: tuple[str, ...],
+        check: Callable[[Reports], dict[str, str]],
+        is_trial: bool,
     ) -> None:
         self._pool = pool
         self._done = done
+        self._preload = preload
+        self._check = check
+        self._is_trial = is_trial
         self._faults: dict[str, str] = {}
-        self._reports: dict[str, dict[str, list[str]]] = {}
+        self._reports: Reports = {}
+        self._code: dict[str, Code] = {}
         self._ready: list[tuple[Nursery | None, dict[str, Upbringing]]] = []
-        self._waiting = 0
         groups: dict[tuple[Any, ...], dict[str, Upbringing]] = {}
         for name, peer in peers.items():
             key = (tuple(sorted(peer.env.items())), peer.cwd, peer.is_exec)
             groups.setdefault(key, {})[name] = peer
+        # One more than there are: nobody is done before all have begun.
+        self._waiting = 1
         for group in groups.values():
             self._import(group)
+        pool.later(self._finish_one)
 
     def _import(self, group: dict[str, Upbringing]) -> None:
         made: list[Nursery] = []
@@ -349,10 +413,11 @@ class _BringUp:
                 self._finish_one()
 
         self._waiting += 1
-        made.append(self._pool.start_nursery(group, imported, died))
+        made.append(self._pool.start_nursery(group, self._preload, imported, died))
 
     def _imported(self, nursery: Nursery, group: dict[str, Upbringing], outcome: Imported) -> None:
         self._reports.update(outcome.reports)
+        self._code.update(dict.fromkeys(group, outcome.code))
         threaded = [name for name in outcome.threaded if not group[name].is_exec]
         if outcome.faults:
             self._faults.update(outcome.faults)
@@ -377,13 +442,18 @@ class _BringUp:
         self._waiting -= 1
         if self._waiting:
             return
+        if not self._faults:
+            self._faults = self._check(self._reports)
+        is_adopted = not self._faults and not self._is_trial
         for nursery, group in self._ready:
-            if not self._faults:
+            if is_adopted:
                 self._pool.adopt(nursery, group)
             elif nursery is not None:
                 nursery.close()
-        if not self._faults:
+        if is_adopted:
+            self._pool.preload = self._preload
             self._pool.reports.update(self._reports)
+            self._pool.code.update(self._code)
         self._done(self._faults)
 
 

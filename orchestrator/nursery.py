@@ -6,7 +6,8 @@ Exec'ed by the supervisor with one argument, the number of its channel's descrip
   "preload": [...], "root", "warm": [...], "classes": path | null}``; with ``"exec": {...}`` and
   three descriptors beside it, this process becomes that Instance itself, without a fork;
 - then, to the supervisor, ``{"importing": NAME}`` before each Peer and what came of it:
-  ``{"imported": {NAME: report}, "faults": {NAME: text}, "threaded": [NAME, ...]}``;
+  ``{"imported": {NAME: report}, "faults": {NAME: text}, "threaded": [NAME, ...], "files":
+  {MODULE: [path, digest]}, "imported_at": seconds since the epoch}``;
 - then orders ``{"fork": {...}}`` with three descriptors (stdout, stderr, the Instance's channel),
   each answered by ``{"forked": key, "pid": pid}`` or ``{"failed": key, "reason": text}``.
 
@@ -23,6 +24,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from typing import Any
 
 # The processes of a stack are started by multiprocess: its dill pickles what Stack([...]) is given.
@@ -30,6 +32,7 @@ import multiprocess
 from multiprocess.context import ForkContext
 
 from orchestrator import channel, instance
+from orchestrator.code import local_files
 from orchestrator.core.events import EXIT_CANNOT_START
 from orchestrator.processes import die_with_parent
 
@@ -90,6 +93,7 @@ def _import_all(wanted: dict[str, Any], link: socket.socket | None) -> dict[str,
     for module in (*_WARM, *wanted["warm"]):
         importlib.import_module(module)
     answer: dict[str, Any] = {"imported": {}, "faults": {}, "threaded": []}
+    answer["imported_at"] = time.time()
     if wanted.get("classes"):
         _load_classes(wanted["classes"])
     for module in wanted["preload"]:
@@ -113,6 +117,7 @@ def _import_all(wanted: dict[str, Any], link: socket.socket | None) -> dict[str,
         }
         if _thread_count() > before:
             answer["threaded"].append(name)
+    answer["files"] = local_files(sys.modules)
     return answer
 
 

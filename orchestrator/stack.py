@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from orchestrator.errors import OrchestratorError
+from orchestrator.errors import OrchestratorError, Refused
 from orchestrator.launch import launch
 from orchestrator.manifest import Manifest, load_manifest
 from orchestrator.rundir import RunDir
@@ -153,6 +153,23 @@ class Stack:
     def restart(self, *names: str, hard: bool = False) -> None:
         """Restart Peers or Instances and wait until they are ready again."""
         _check(self.client.restart(list(names), hard=hard, timeout_s=self._timeout_s))
+
+    def scale(self, name: str, replicas: int) -> None:
+        """Have so many Instances of a Peer, 0 or more; new ones are ready then, old ones gone."""
+        _check(self.client.scale({name: replicas}, timeout_s=self._timeout_s))
+
+    def reload(self) -> list[dict[str, Any]]:
+        """Take over what has changed in the manifest and in the code; gives the plan.
+
+        Raises:
+            OrchestratorError: it cannot be, and nothing has changed; or an Instance is not ready.
+        """
+        answer = self.client.reload(timeout_s=self._timeout_s)
+        if answer["error"]:
+            raise Refused(answer["error"])
+        _check(answer["outcomes"])
+        plan: list[dict[str, Any]] = answer["plan"]
+        return plan
 
     # ------------------------------------------------------------------ the bus
 

@@ -14,7 +14,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TextIO
 
-from orchestrator.checking import find_clashes
 from orchestrator.errors import ManifestError, OrchestratorError
 from orchestrator.logs.reader import LogReader
 from orchestrator.logs.sink import LogSink
@@ -145,17 +144,8 @@ def _import_all(
     finally:
         for fd in abandoned_fds:
             loop.remove_reader(fd)
-    faults = outcome[0]
-    if not faults:
-        reports = supervisor.pool.reports
-        faults = find_clashes(
-            {name: report["procedures"] for name, report in reports.items()},
-            {name: report["single"] for name, report in reports.items()},
-            {name: peer.spec.replicas for name, peer in supervisor.manifest.peers.items()},
-        )
-        faults = {name: f"app: {text}" for name, text in faults.items()}
-    if faults:
-        raise StartError(supervisor.describe_faults(faults), EXIT_MANIFEST)
+    if outcome[0]:
+        raise StartError(supervisor.describe_faults(outcome[0]), EXIT_MANIFEST)
 
 
 class LoggerProcess:

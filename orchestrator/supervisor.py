@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from orchestrator.checking import find_clashes
 from orchestrator.core import commands as do
 from orchestrator.core import events as happened
 from orchestrator.core.router import RouterSpec
@@ -24,7 +25,8 @@ from orchestrator.core.states import InstanceId, State
 from orchestrator.core.strategy import Strategy
 from orchestrator.incarnations import Incarnations, Listener
 from orchestrator.loop import Loop, Timer
-from orchestrator.nurseries import NurseryPool, Upbringing
+from orchestrator.manifest import Manifest
+from orchestrator.nurseries import NurseryPool, Reports, Upbringing
 from orchestrator.processes import ExitStatus, Reaper
 from orchestrator.rundir import RUN_MARK, RunDir
 
@@ -52,7 +54,7 @@ class Supervisor:
         self,
         loop: Loop,
         reaper: Reaper,
-        manifest: Any,
+        manifest: Manifest,
         run_dir: RunDir,
         sink: Any,
         classes: str | None,
@@ -112,16 +114,28 @@ class Supervisor:
 
     # ------------------------------------------------------------------ before anything starts
 
-    def import_peers(self, names: Iterable[str], done: Callable[[dict[str, str]], None]) -> None:
-        """Bring up nurseries with these Peers' code as it is on the disk now."""
+    def import_peers(
+        self,
+        names: Iterable[str],
+        done: Callable[[dict[str, str]], None],
+        *,
+        manifest: Manifest | None = None,
+        is_trial: bool = False,
+    ) -> None:
+        """Bring up nurseries with these Peers' code as it is on the disk now.
+
+        ``manifest``: a new one, which is taken over afterwards. ``is_trial``: only to see whether
+        it can be. ``done`` gets what is wrong, by Peer; nothing has changed then.
+        """
+        manifest = manifest or self.manifest
         peers = {}
         for name in names:
-            peer = self.manifest.peers[name]
+            peer = manifest.peers[name]
             env = {
-                **self.manifest.environ,
+                **manifest.environ,
                 **peer.env,
                 RUN_MARK: os.environ.get(RUN_MARK, ""),
-                "WAMPY_STACK": self.manifest.stack.name,
+                "WAMPY_STACK": manifest.stack.name,
             }
             env.pop("NOTIFY_SOCKET", None)
             peers[name] = Upbringing(
@@ -132,14 +146,48 @@ class Supervisor:
                 peer.spec.kind.value,
                 is_exec=peer.start_method == "exec",
             )
-        self.pool.bring_up(peers, done)
+        self.pool.bring_up(
+            peers,
+            done,
+            preload=manifest.stack.preload,
+            check=lambda new: self._clashes(manifest, new),
+            is_trial=is_trial,
+        )
 
-    def describe_faults(self, faults: dict[str, str]) -> str:
+    def _clashes(self, manifest: Manifest, new: Reports) -> dict[str, str]:
+        """Find what is wrong between Peers that are each right, once ``new`` are among them."""
+        reports = {**self.pool.reports, **new}
+        reports = {name: reports[name] for name in manifest.peers if name in reports}
+        faults = find_clashes(
+            {name: report["procedures"] for name, report in reports.items()},
+            {name: report["single"] for name, report in reports.items()},
+            {name: peer.spec.replicas for name, peer in manifest.peers.items()},
+        )
+        return {name: f"app: {text}" for name, text in faults.items()}
+
+    def take_over(self, manifest: Manifest) -> None:
+        """Have another manifest from now on; its Peers are imported, its Router is the same."""
+        old, self.manifest = self.manifest, manifest
+        for name in old.peers:
+            if name not in manifest.peers:
+                self.pool.forget(name)
+        self.core.stop_on_fatal = manifest.stack.on_fatal == "stop"
+        self.core.regroup.strategy = Strategy(manifest.stack.strategy)
+        specs = {name: peer.spec for name, peer in manifest.peers.items()}
+        self.decide(self.core.replan(specs, manifest.start_order(), self.loop.now()))
+        for instance in self.core.instances.values():
+            child, former = instance.child, old.peers.get(instance.id.name)
+            is_paced_anew = former and former.spec.heartbeat != instance.spec.heartbeat
+            if is_paced_anew and child is not None and instance.state is State.RUNNING:
+                self._watch(instance.id, child.incarnation)
+
+    def describe_faults(self, faults: dict[str, str], manifest: Manifest | None = None) -> str:
         """Give one line for each Peer whose import failed, with its place in the manifest."""
-        path = self.manifest.path.name
+        manifest = manifest or self.manifest
+        path = manifest.path.name
         lines = []
         for name, fault in faults.items():
-            peer = self.manifest.peers.get(name)
+            peer = manifest.peers.get(name)
             where = f"{path}: {name}:" if peer is None else f"{path}:{peer.line}: [peers.{name}]"
             lines.append(f"{where} {fault}")
         return "\n".join(lines)

@@ -9,15 +9,16 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from orchestrator.control.server import ControlServer
-from orchestrator.core.instance import Instance
+from orchestrator.core.instance import Child, Instance
 from orchestrator.core.spec import Kind
 from orchestrator.core.states import InstanceId, State
-from orchestrator.errors import UnknownTarget
+from orchestrator.errors import Refused, UnknownTarget
 from orchestrator.logs.reader import LogReader
+from orchestrator.reloading import Reloading
 from orchestrator.supervisor import Supervisor
 
 Outcome = dict[str, Any]
@@ -33,6 +34,7 @@ class Surface:
         self._supervisor = supervisor
         self._core = supervisor.core
         self._waiters: list[_Waiter] = []
+        self._reloading = Reloading(supervisor, self)
         supervisor.after_change.append(self._look)
 
     def listen(self, logs: LogReader) -> ControlServer:
@@ -129,7 +131,43 @@ class Surface:
 
         A job that is done runs again only if it is named.
         """
+        self._check_scale(scale)
+        now = self._supervisor.loop.now()
+        for name, replicas in scale.items():
+            self._supervisor.decide(self._core.scale(name, replicas, now))
         self._start(self._resolve(targets or ["all"]), bool(targets), done)
+
+    def scale(self, scale: dict[str, int], done: Done) -> None:
+        """Have so many Instances of each Peer; done when new ones are ready, and old ones gone.
+
+        Raises:
+            UnknownTarget: there is no such Peer.
+            Refused: it cannot have so many.
+        """
+        self._check_scale(scale)
+        now = self._supervisor.loop.now()
+        before = self._of_peers(scale)
+        for name, replicas in scale.items():
+            self._supervisor.decide(self._core.scale(name, replicas, now))
+        touched = {**before, **self._of_peers(scale)}
+        self.wait_for(list(touched.values()), self.settled_or_gone, done)
+
+    def reload(self, is_dry: bool, done: Callable[[dict[str, Any]], None]) -> None:
+        """Take over the manifest and the code as they are on the disk now; see ``Reloading``."""
+        self._reloading.reload(is_dry, done)
+
+    def _check_scale(self, scale: dict[str, int]) -> None:
+        for name, replicas in scale.items():
+            if name not in self._core.specs:
+                raise UnknownTarget(name, self._core.specs)
+            single = self._supervisor.pool.reports.get(name, {}).get("single", [])
+            if replicas > 1 and single:
+                uri = single[0]
+                text = f'{name} declares {uri} with invoke="single": only one Instance can hold it'
+                raise Refused(text)
+
+    def _of_peers(self, names: Iterable[str]) -> dict[InstanceId, Instance]:
+        return {i: one for i, one in self._core.instances.items() if i.name in names}
 
     def start(self, targets: list[str], done: Done) -> None:
         """Start instances; done when each is ready (a job: begun or done), or cannot be."""
@@ -151,7 +189,7 @@ class Surface:
         The code is tried out first: if it cannot be imported, nothing old is touched.
         """
         ids = self._resolve(targets)
-        before = {i: self._core.instances[i].child for i in ids}
+        before = self.children_of(ids)
 
         def imported(faults: dict[str, str]) -> None:
             if faults:
@@ -159,20 +197,37 @@ class Surface:
                 done([_outcome(self._core.instances[i], False, text) for i in ids])
                 return
 
-            def restarted(instance: Instance) -> Outcome | None:
-                is_rolling = instance.id.name in self._core.rolls or instance.outgoing
-                if is_rolling or instance.state is State.STOPPING:
-                    return None
-                if instance.child is not None and instance.child is before[instance.id]:
-                    why = instance.reason or "not restarted: a replacement before it failed"
-                    return _outcome(instance, False, why)
-                return self._started(instance)
-
-            self._wait(ids, restarted, done)
+            self._wait(ids, self.restarted_since(before), done)
             now = self._supervisor.loop.now()
             self._supervisor.decide(self._core.restart(ids, now, hard=hard))
 
         self._supervisor.import_peers(dict.fromkeys(i.name for i in ids), imported)
+
+    def children_of(self, ids: Iterable[InstanceId]) -> dict[InstanceId, Child | None]:
+        """Give who runs now, for ``restarted_since``."""
+        return {i: self._core.instances[i].child for i in ids}
+
+    def restarted_since(self, before: Mapping[InstanceId, Child | None]) -> Look:
+        """Give the look for Instances that are being replaced, with who ran before that."""
+
+        def look(instance: Instance) -> Outcome | None:
+            is_rolling = instance.id.name in self._core.rolls or instance.outgoing
+            if is_rolling or instance.state is State.STOPPING:
+                return None
+            if instance.child is not None and instance.child is before.get(instance.id):
+                why = instance.reason or "not restarted: a replacement before it failed"
+                return _outcome(instance, False, why)
+            return self._started(instance)
+
+        return look
+
+    def settled_or_gone(self, instance: Instance) -> Outcome | None:
+        """The look for Instances that come or go."""
+        if self._core.instances.get(instance.id) is not instance:
+            return _outcome(instance, True)
+        if instance.id in self._core.retiring:
+            return None
+        return self._started(instance) if instance.wanted else _outcome(instance, True)
 
     def wait_ready(self, targets: list[str], done: Done) -> None:
         """Wait until every wanted instance is ready, or one of them cannot be."""
@@ -220,7 +275,14 @@ class Surface:
         return [i for i in self._core.instances if i in found]
 
     def _wait(self, ids: list[InstanceId], look: Look, done: Done, *, at_end: bool = False) -> None:
-        self._waiters.append(_Waiter([self._core.instances[i] for i in ids], look, done, at_end))
+        self.wait_for([self._core.instances[i] for i in ids], look, done, at_end=at_end)
+
+    def wait_for(
+        self, instances: list[Instance], look: Look, done: Done, *, at_end: bool = False
+    ) -> None:
+        """Call ``done`` when ``look`` has an outcome for each; ``at_end``: when the stack ended."""
+        self._waiters.append(_Waiter(instances, look, done, at_end))
+        self._supervisor.loop.call_later(0, self._look)
 
     def _look(self) -> None:
         """After every change: who has what it waited for?"""

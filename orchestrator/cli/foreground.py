@@ -136,6 +136,12 @@ class Foreground:
     def _bring_up(self) -> Any:
         assert self._client is not None
         wishes = self._wishes
+        if self._is_joined:
+            from orchestrator.errors import Refused
+
+            answer = self._client.reload(timeout_s=wishes.timeout_s)
+            if answer["error"]:
+                raise Refused(answer["error"])
         return self._client.up(wishes.names, wishes.scale, timeout_s=wishes.timeout_s)
 
     # ------------------------------------------------------------------ the main thread

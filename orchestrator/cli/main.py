@@ -25,6 +25,8 @@ COMMANDS = {
     "start": "Start Peers or Instances.",
     "stop": "Stop Peers or Instances, drained.",
     "restart": "Restart with the code on the disk, rolling where there are replicas.",
+    "scale": "Have more or fewer Instances of a Peer.",
+    "reload": "Take over what has changed in the manifest and in the code.",
     "check": "Check the manifest and the Peers' code.",
     "call": "Call a procedure and print its result as JSON.",
     "publish": "Publish an event.",

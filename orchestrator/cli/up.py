@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from orchestrator.cli.context import DURATION, Invocation, check_names
+from orchestrator.cli.scale import parse_scales
 
 
 @click.command()
@@ -30,8 +31,9 @@ def command(
 ) -> int:
     """Start the stack, or the NAMEd Peers with what they need, and follow its logs.
 
-    Ctrl-C stops it in reverse order, a second Ctrl-C kills. On a stack that runs already: starts
-    what is named and follows the logs; Ctrl-C then lets it run on.
+    Ctrl-C stops it in reverse order, a second Ctrl-C kills. On a stack that runs already:
+    reloads the manifest and the code, starts what is named and follows the logs; Ctrl-C then lets
+    it run on.
     """
     from orchestrator.cli.foreground import Foreground, Wishes
 
@@ -45,25 +47,5 @@ def command(
     check_names(manifest, names)
     scale = parse_scales(scales)
     check_names(manifest, tuple(scale))
-    for name, count in scale.items():
-        if manifest.peers[name].spec.replicas != count:
-            raise click.UsageError(
-                f"--scale is not supported yet; set replicas = {count} for {name} in the manifest"
-            )
     wishes = Wishes(list(names), scale, timeout, is_detached, abort_on_exit)
     return Foreground(manifest, wishes).run()
-
-
-def parse_scales(pairs: tuple[str, ...]) -> dict[str, int]:
-    """Give ``{"search": 4}`` for ``("search=4",)``.
-
-    Raises:
-        UsageError: one of them is not NAME=N.
-    """
-    scale = {}
-    for pair in pairs:
-        name, _, count = pair.partition("=")
-        if not name or not count.isdecimal():
-            raise click.UsageError(f'--scale: expected NAME=N, got "{pair}"')
-        scale[name] = int(count)
-    return scale

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from orchestrator.errors import NoSuchStack, OrchestratorError, UnknownTarget
+from orchestrator.errors import NoSuchStack, OrchestratorError, Refused, UnknownTarget
 from orchestrator.paths import connectable
 
 Outcomes = list[dict[str, Any]]
@@ -75,6 +75,19 @@ class ControlClient:
         """Restart; rolling where there are replicas, unless ``hard``."""
         return self._act("restart", {"names": names, "hard": hard}, timeout_s)
 
+    def scale(self, scale: dict[str, int], *, timeout_s: float | None = None) -> Outcomes:
+        """Have so many Instances of each Peer; returns when new ones are ready, old ones gone."""
+        return self._act("scale", {"scale": scale}, timeout_s)
+
+    def reload(self, *, dry_run: bool = False, timeout_s: float | None = None) -> dict[str, Any]:
+        """Take over the manifest and the code as they are now.
+
+        Gives ``{"plan": [{"action", "target", "reason"}], "outcomes": [...], "error": text |
+        None}``; with an error nothing has changed. ``dry_run``: only the plan.
+        """
+        answer: dict[str, Any] = self._request("reload", {"dry_run": dry_run}, timeout_s)
+        return answer
+
     def wait_ready(self, names: list[str], *, timeout_s: float | None = None) -> Outcomes:
         """Wait until all is ready, or cannot be."""
         return self._act("wait", {"names": names}, timeout_s)
@@ -104,11 +117,14 @@ class ControlClient:
             connection.close()
 
     def _act(self, what: str, body: dict[str, Any], timeout_s: float | None) -> Outcomes:
+        outcomes: Outcomes = self._request(what, body, timeout_s)["outcomes"]
+        return outcomes
+
+    def _request(self, what: str, body: dict[str, Any], timeout_s: float | None) -> Any:
         if timeout_s is not None:
             body = {**body, "timeout_s": timeout_s}
         wait_s = None if timeout_s is None else timeout_s + _MARGIN_S
-        outcomes: Outcomes = self._ask("POST", what, body, wait_s)["outcomes"]
-        return outcomes
+        return self._ask("POST", what, body, wait_s)
 
     def _connect(
         self, method: str, what: str, body: dict[str, Any] | None, timeout_s: float | None
@@ -145,4 +161,6 @@ class ControlClient:
             unknown = UnknownTarget(answer["target"])
             unknown.args = (answer["error"],)
             raise unknown
+        if status == 409:
+            raise Refused(answer["error"])
         raise OrchestratorError(answer.get("error", f"HTTP status {status}"))

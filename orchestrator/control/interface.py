@@ -24,6 +24,14 @@ class StackControl(Protocol):
         """Start what is named, or all, with what it needs."""
         ...
 
+    def scale(self, scale: dict[str, int], done: Done) -> None:
+        """Have so many Instances of each Peer; done when new ones are ready, and old ones gone."""
+        ...
+
+    def reload(self, is_dry: bool, done: Callable[[dict[str, Any]], None]) -> None:
+        """Take over the manifest and the code as they are now; answers with plan and outcomes."""
+        ...
+
     def start(self, targets: list[str], done: Done) -> None:
         """Start; done when ready, or when that cannot be any more."""
         ...

@@ -2,10 +2,12 @@
 
 ``GET ps``; ``GET events``, a stream of JSON lines: a snapshot, then every transition; ``GET
 logs?name=search&tail=100``, the last lines as JSON lines; ``POST up``, ``start``, ``stop``,
-``restart``, ``wait``, ``down``, ``kill``, ``signal`` with a JSON object, answered when it has come
-about: 200 with ``{"outcomes": [...]}``, 400 for a body that is not understood, 404 for a target
-that is not there, 408 when ``timeout_s`` has passed first (the request itself goes on), 500 when
-the kernel refuses.
+``restart``, ``scale``, ``wait``, ``down``, ``kill``, ``signal`` with a JSON object, answered when
+it has come about: 200 with ``{"outcomes": [...]}``, 400 for a body that is not understood, 404 for
+a target that is not there, 408 when ``timeout_s`` has passed first (the request itself goes on),
+409 for what cannot be done as things are, 500 when the kernel refuses. ``POST reload`` gives
+``{"plan": [{"action", "target", "reason"}], "outcomes": [...], "error": text | null}``;
+``{"dry_run": true}`` asks for the plan alone.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from typing import Any
 
 from orchestrator.control.http import Exchange
 from orchestrator.control.interface import Outcomes, StackControl
-from orchestrator.errors import UnknownTarget
+from orchestrator.errors import Refused, UnknownTarget
 from orchestrator.logs.reader import LogReader
 from orchestrator.loop import Loop, Timer
 
@@ -28,6 +30,8 @@ _JSON_LINES = "application/x-ndjson"
 LONGEST_TIMEOUT_S = 1_000_000.0
 #: Lines that one answer has at most: they are read in the supervisor's own thread.
 MOST_LINES = 1000
+#: Of one Peer; as in the manifest.
+MOST_REPLICAS = 10_000
 #: What must name its targets; ``up`` and ``wait`` without any mean all.
 _NEEDS_NAMES = ("start", "stop", "restart", "signal")
 
@@ -50,6 +54,7 @@ class JsonFace:
             "restart": lambda body, done: stack.restart(
                 _targets(body), bool(body.get("hard")), done
             ),
+            "scale": lambda body, done: stack.scale(_scale(body, is_needed=True), done),
             "wait": lambda body, done: stack.wait_ready(_targets(body), done),
             "down": lambda body, done: stack.shutdown(done),
             "kill": lambda body, done: stack.kill(done),
@@ -67,6 +72,8 @@ class JsonFace:
                 self._read_logs(exchange)
             elif exchange.method == "POST" and what == "signal":
                 self._signal(exchange, _body(exchange))
+            elif exchange.method == "POST" and what == "reload":
+                self._reload(exchange, _body(exchange))
             elif exchange.method == "POST" and what in self._actions:
                 self._act(exchange, what, _body(exchange))
             else:
@@ -75,21 +82,40 @@ class JsonFace:
             _answer(exchange, 404, {"error": str(error), "target": error.target})
         except BadRequest as error:
             _answer(exchange, 400, {"error": str(error)})
+        except Refused as error:
+            _answer(exchange, 409, {"error": str(error)})
         except OSError as error:
             _answer(exchange, 500, {"error": error.strerror or str(error)})
 
     def _act(self, exchange: Exchange, what: str, body: dict[str, Any]) -> None:
         if what in _NEEDS_NAMES:
             _require_names(body)
+        action = self._actions[what]
+        self._answer_later(
+            exchange,
+            body,
+            lambda done: action(body, lambda outcomes: done({"outcomes": outcomes})),
+        )
+
+    def _reload(self, exchange: Exchange, body: dict[str, Any]) -> None:
+        is_dry = body.get("dry_run") is True
+        self._answer_later(exchange, body, lambda done: self._stack.reload(is_dry, done))
+
+    def _answer_later(
+        self,
+        exchange: Exchange,
+        body: dict[str, Any],
+        begin: Callable[[Callable[[dict[str, Any]], None]], None],
+    ) -> None:
         timer: Timer | None = None
         timeout_s = _timeout_s(body)
 
-        def done(outcomes: Outcomes) -> None:
+        def done(answer: dict[str, Any]) -> None:
             if timer is not None:
                 timer.cancel()
-            _answer(exchange, 200, {"outcomes": outcomes})
+            _answer(exchange, 200, answer)
 
-        self._actions[what](body, done)
+        begin(done)
         if timeout_s is not None and not exchange.is_over:
             text = f"not done in {timeout_s:g} s"
             timer = self._loop.call_later(
@@ -171,8 +197,11 @@ def _targets(body: dict[str, Any]) -> list[str]:
     return names
 
 
-def _scale(body: dict[str, Any]) -> dict[str, int]:
+def _scale(body: dict[str, Any], *, is_needed: bool = False) -> dict[str, int]:
     scale = body.get("scale") or {}
-    if not isinstance(scale, dict) or not all(type(n) is int and n >= 0 for n in scale.values()):
-        raise BadRequest("scale must be an object of numbers")
+    is_scale = isinstance(scale, dict) and all(
+        type(n) is int and 0 <= n <= MOST_REPLICAS for n in scale.values()
+    )
+    if not is_scale or (is_needed and not scale):
+        raise BadRequest(f"scale must be an object of numbers, each from 0 to {MOST_REPLICAS}")
     return scale

@@ -175,6 +175,7 @@ class Stack:
         commands: list[Command] = []
         if self.is_stopping:
             return commands
+        ids = [i for i in ids if i not in self.retiring]
         wanted = [i for i in ids if again or not self.instances[i].completed]
         direct = {i.name for i in wanted}
         for name in self.with_dependencies(direct):
@@ -210,7 +211,7 @@ class Stack:
         if self.is_stopping:
             return commands
         for name in dict.fromkeys(i.name for i in ids):
-            indices = [i.index for i in ids if i.name == name]
+            indices = [i.index for i in ids if i.name == name and i not in self.retiring]
             peers = self.of_peer(name)
             is_rolling = not hard and len(peers) > 1 and peers[0].spec.kind is Kind.SERVICE
             rolled: list[int] = []
@@ -260,6 +261,30 @@ class Stack:
         self._sort()
         if fresh and is_wanted:
             return commands + self.start(fresh, now)
+        return commands + self._advance(now)
+
+    def replan(
+        self, specs: Mapping[str, PeerSpec], order: Sequence[str], now: float
+    ) -> list[Command]:
+        """Take over the specs of a new manifest, whose ``order`` names every Peer.
+
+        Peers that are no longer there are drained and forgotten, new ones are started, and each has
+        as many Instances as its spec says. Nobody is restarted for it: that is for ``restart``.
+        """
+        if self.is_stopping:
+            return []
+        commands: list[Command] = []
+        for name in [name for name in self.specs if name not in specs]:
+            for instance in self.of_peer(name):
+                commands += self._retire(instance, now)
+            del self.specs[name]
+        leaving = dict.fromkeys(i.name for i in self.retiring if i.name not in specs)
+        self.order = self.regroup.order = (*order, *leaving)
+        self.specs.update(specs)
+        for name, spec in specs.items():
+            for instance in self.of_peer(name):
+                instance.spec = spec
+            commands += self.scale(name, spec.replicas, now)
         return commands + self._advance(now)
 
     def _retire(self, instance: Instance, now: float) -> list[Command]:

@@ -28,6 +28,7 @@ class FakeStack:
         self.listeners: list[Callable[[dict[str, Any]], None]] = []
         self.signals: list[tuple[str, int]] = []
         self.slow: set[str] = set()
+        self.scaled: dict[str, int] = {}
         self.waiting: list[Done] = []
         self.state = "running"
         self.extra: dict[str, Any] = {"manifest": "/dev/null", "uptime_s": 10.0}
@@ -47,6 +48,15 @@ class FakeStack:
             "instances": [dict(each) for each in self.rows],
             **self.extra,
         }
+
+    def scale(self, scale: dict[str, int], done: Done) -> None:
+        self._named(list(scale))
+        self.scaled = scale
+        done([])
+
+    def reload(self, is_dry: bool, done: Callable[[dict[str, Any]], None]) -> None:
+        change = {"action": "stop", "target": "clock:0", "reason": "no longer in the manifest"}
+        done({"plan": [change], "outcomes": [], "error": "broken" if is_dry else None})
 
     def _named(self, targets: list[str]) -> list[dict[str, Any]]:
         found = []

@@ -124,3 +124,17 @@ def test_a_path_too_long_for_a_socket(run_dir, monkeypatch, tmp_path):
     assert Path(os.readlink(folder / "control.sock")).parent.parent == runtime
     server.close()
     loop.close()
+
+
+def test_scale_and_reload(served):
+    client = served.client
+    client.scale({"search": 3})
+    assert served.stack.scaled == {"search": 3}
+    with pytest.raises(UnknownTarget):
+        client.scale({"nobody": 3})
+    for wrong in ({}, {"search": -1}, {"search": 10**9}, {"search": "3"}):
+        with pytest.raises(OrchestratorError, match="scale must be"):
+            client.scale(wrong)
+    answer = client.reload()
+    assert (answer["plan"][0]["target"], answer["error"]) == ("clock:0", None)
+    assert client.reload(dry_run=True)["error"] == "broken"

@@ -3,7 +3,7 @@ from __future__ import annotations
 import click
 import pytest
 
-from orchestrator.cli.up import parse_scales
+from orchestrator.cli.scale import parse_scales
 
 
 def test_scales():
