@@ -68,7 +68,7 @@ class Supervisor:
         self.reports: dict[InstanceId, Report] = {}
         self.launch: Any = None
         self.finished: do.Finish | None = None
-        self._reaper = reaper
+        self.reaper = reaper
         self._sink = sink
         self._deadline: Timer | None = None
         self._router: Any = None
@@ -475,7 +475,7 @@ class Supervisor:
         try:
             self._router = RouterProcess(
                 self.loop,
-                self._reaper,
+                self.reaper,
                 self.launch,
                 environ=environ,
                 stdio=pipes.write_ends,

@@ -20,6 +20,7 @@ from orchestrator.errors import Refused, UnknownTarget
 from orchestrator.logs.reader import LogReader
 from orchestrator.reloading import Reloading
 from orchestrator.supervisor import Supervisor
+from orchestrator.watching import Watching
 
 Outcome = dict[str, Any]
 Done = Callable[[list[Outcome]], None]
@@ -35,6 +36,7 @@ class Surface:
         self._core = supervisor.core
         self._waiters: list[_Waiter] = []
         self._reloading = Reloading(supervisor, self)
+        self._watching = Watching(supervisor, supervisor.reaper, self._reloading)
         supervisor.after_change.append(self._look)
 
     def listen(self, logs: LogReader) -> ControlServer:
@@ -62,6 +64,7 @@ class Surface:
             "manifest": str(supervisor.manifest.path),
             "run_dir": str(supervisor.run_dir.path),
             "uptime_s": round(now - supervisor.started_at, 3),
+            "watching": self._watching.is_on,
             "router": {
                 "type": launch.type,
                 "state": router.state.value,
@@ -156,6 +159,13 @@ class Surface:
         """Take over the manifest and the code as they are on the disk now; see ``Reloading``."""
         self._reloading.reload(is_dry, done)
 
+    def watch(self, is_on: bool) -> None:
+        """Reload from now on whenever a file of the code or the manifest changes; or no more."""
+        if is_on:
+            self._watching.begin()
+        else:
+            self._watching.end()
+
     def _check_scale(self, scale: dict[str, int]) -> None:
         for name, replicas in scale.items():
             if name not in self._core.specs:
@@ -237,6 +247,7 @@ class Surface:
 
     def shutdown(self, done: Done) -> None:
         """Stop everything in reverse order, the Router last."""
+        self._watching.end()
         self._wait(list(self._core.instances), self._stopped, done, at_end=True)
         self._supervisor.shut_down()
 

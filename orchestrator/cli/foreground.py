@@ -45,6 +45,7 @@ class Wishes:
         timeout_s: until all must be ready; None: as long as it takes.
         is_detached: return when all is ready, instead of following.
         is_aborting_on_exit: stop everything when one Instance ends.
+        is_watching: reload whenever a file changes.
     """
 
     names: list[str]
@@ -52,6 +53,7 @@ class Wishes:
     timeout_s: float | None
     is_detached: bool
     is_aborting_on_exit: bool
+    is_watching: bool = False
 
 
 class Foreground:
@@ -142,6 +144,8 @@ class Foreground:
             answer = self._client.reload(timeout_s=wishes.timeout_s)
             if answer["error"]:
                 raise Refused(answer["error"])
+        if wishes.is_watching:
+            self._client.watch()
         return self._client.up(wishes.names, wishes.scale, timeout_s=wishes.timeout_s)
 
     # ------------------------------------------------------------------ the main thread

@@ -14,7 +14,7 @@ from orchestrator.cli.scale import parse_scales
 @click.option("--wait", "is_waiting", is_flag=True, help="The same as -d.")
 @click.option("--timeout", type=DURATION, metavar="T", help="Until all must be ready.")
 @click.option("--profile", "profiles", metavar="P", multiple=True, help="Not supported yet.")
-@click.option("--watch", is_flag=True, help="Not supported yet.")
+@click.option("--watch", is_flag=True, help="Reload whenever a file of the code changes.")
 @click.option("--scale", "scales", metavar="NAME=N", multiple=True, help="Replicas of a Peer.")
 @click.option("--abort-on-exit", is_flag=True, help="Stop everything when one Instance ends.")
 @click.pass_obj
@@ -37,9 +37,8 @@ def command(
     """
     from orchestrator.cli.foreground import Foreground, Wishes
 
-    for option, is_given in (("--profile", bool(profiles)), ("--watch", watch)):
-        if is_given:
-            raise click.UsageError(f"{option} is not supported yet; leave it out")
+    if profiles:
+        raise click.UsageError("--profile is not supported yet; leave it out")
     is_detached = detach or is_waiting
     if is_detached and abort_on_exit:
         raise click.UsageError("--abort-on-exit needs the foreground: leave out -d and --wait")
@@ -47,5 +46,5 @@ def command(
     check_names(manifest, names)
     scale = parse_scales(scales)
     check_names(manifest, tuple(scale))
-    wishes = Wishes(list(names), scale, timeout, is_detached, abort_on_exit)
+    wishes = Wishes(list(names), scale, timeout, is_detached, abort_on_exit, watch)
     return Foreground(manifest, wishes).run()

@@ -88,6 +88,10 @@ class ControlClient:
         answer: dict[str, Any] = self._request("reload", {"dry_run": dry_run}, timeout_s)
         return answer
 
+    def watch(self, *, on: bool = True) -> None:
+        """Have it reload whenever a file of the code or the manifest changes; or no more."""
+        self._act("watch", {"on": on}, QUESTION_TIMEOUT_S)
+
     def wait_ready(self, names: list[str], *, timeout_s: float | None = None) -> Outcomes:
         """Wait until all is ready, or cannot be."""
         return self._act("wait", {"names": names}, timeout_s)

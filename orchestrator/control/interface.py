@@ -32,6 +32,10 @@ class StackControl(Protocol):
         """Take over the manifest and the code as they are now; answers with plan and outcomes."""
         ...
 
+    def watch(self, is_on: bool) -> None:
+        """Reload whenever a file changes, from now on; or no more."""
+        ...
+
     def start(self, targets: list[str], done: Done) -> None:
         """Start; done when ready, or when that cannot be any more."""
         ...

@@ -7,7 +7,8 @@ it has come about: 200 with ``{"outcomes": [...]}``, 400 for a body that is not 
 a target that is not there, 408 when ``timeout_s`` has passed first (the request itself goes on),
 409 for what cannot be done as things are, 500 when the kernel refuses. ``POST reload`` gives
 ``{"plan": [{"action", "target", "reason"}], "outcomes": [...], "error": text | null}``;
-``{"dry_run": true}`` asks for the plan alone.
+``{"dry_run": true}`` asks for the plan alone. ``POST watch`` with ``{"on": true}`` reloads whenever
+a file changes.
 """
 
 from __future__ import annotations
@@ -72,6 +73,9 @@ class JsonFace:
                 self._read_logs(exchange)
             elif exchange.method == "POST" and what == "signal":
                 self._signal(exchange, _body(exchange))
+            elif exchange.method == "POST" and what == "watch":
+                self._stack.watch(_body(exchange).get("on") is not False)
+                _answer(exchange, 200, {"outcomes": []})
             elif exchange.method == "POST" and what == "reload":
                 self._reload(exchange, _body(exchange))
             elif exchange.method == "POST" and what in self._actions:

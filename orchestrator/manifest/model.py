@@ -19,6 +19,7 @@ class StackSection:
         run_dir: absolute.
         strategy: ``one_for_one``, ``rest_for_one`` or ``one_for_all``.
         on_fatal: ``keep`` or ``stop``.
+        env_files: absolute.
     """
 
     name: str
@@ -28,6 +29,7 @@ class StackSection:
     strategy: str
     on_fatal: str
     debug: bool
+    env_files: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

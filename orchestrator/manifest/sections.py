@@ -49,6 +49,7 @@ def stack_section(node: Node, folder: Path, reading: Reading) -> StackSection:
         strategy=values["strategy"],
         on_fatal=values["on_fatal"],
         debug=values["debug"],
+        env_files=tuple(folder / path for path in values["env_file"]),
     )
 
 

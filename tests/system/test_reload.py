@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 
+import wampy
 from tests.support import TIME_SCALE, wait_until
 from tests.system.conftest import STEADY, RunningStack, StackMaker
 from wampy.errors import WampyError
@@ -72,9 +74,17 @@ def reload(stack: RunningStack, *options: str, code: int = 0) -> dict[str, Any]:
 
 
 def tell(stack: RunningStack, peer: str) -> dict[str, Any]:
+    """Ask a Peer; one with a single Instance is away for a moment when it is restarted."""
+    told: dict[str, Any] = {}
+
+    def has_told() -> bool:
+        with contextlib.suppress(wampy.NoSuchProcedure):
+            told.update(session.call(f"com.test.{stack.name}.{peer}.tell"))
+        return bool(told)
+
     with stack.session() as session:
-        told: dict[str, Any] = session.call(f"com.test.{stack.name}.{peer}.tell")
-        return told
+        wait_until(has_told)
+    return told
 
 
 # ---------------------------------------------------------------------- scale
@@ -392,3 +402,53 @@ def test_who_is_restarted_with_whom(
         return changed == replaced and all(row["ready"] for row in rows)
 
     wait_until(all_ready, 20 * TIME_SCALE)
+
+
+# ---------------------------------------------------------------------- watching
+
+
+def test_watching_takes_over_each_save_and_survives_broken_ones(make_stack: StackMaker) -> None:
+    stack = make_stack(TWO, MODULES)
+    assert stack.wampy("up", "-d", "--watch").returncode == 0
+    assert stack.ps()["watching"]
+    before = pids(stack)
+    edit(stack, "common.py", "1", "2")
+    wait_until(lambda: tell(stack, "second")["version"] == 2)
+    wait_until(lambda: not set(before.values()) & set(pids(stack).values()))
+    between = pids(stack)
+    # A save that is broken: told, and nothing is touched.
+    edit(stack, "second.py", "class Second(Peer):", "class Second(Peer:")
+    wait_until(lambda: "SyntaxError" in stack.log())
+    assert pids(stack) == between
+    edit(stack, "second.py", "class Second(Peer:", "class Second(Peer):")
+    edit(stack, "wampy.toml", "replicas = 2", "replicas = 1")
+    wait_until(lambda: len(pids(stack)) == 2)
+    assert pids(stack) == {name: between[name] for name in ("first:0", "second:0")}
+
+
+def test_a_watcher_that_dies_is_replaced(make_stack: StackMaker) -> None:
+    stack = make_stack(TWO, MODULES)
+    assert stack.wampy("up", "-d", "--watch").returncode == 0
+    os.kill(stack.child_named("orchestrator.watcher"), signal.SIGKILL)
+    wait_until(lambda: "the watcher ended" in stack.log())
+    time.sleep(1.5)
+    wait_until(lambda: stack.child_named("orchestrator.watcher"))
+    edit(stack, "common.py", "1", "2")
+
+    def has_arrived() -> bool:
+        (stack.folder / "common.py").touch()
+        return bool(tell(stack, "second")["version"] == 2)
+
+    wait_until(has_arrived)
+    assert stack.wampy("down").returncode == 0
+    stack.wait_gone()
+
+
+def test_a_burst_of_saves_is_one_reload(make_stack: StackMaker) -> None:
+    stack = make_stack(TWO, MODULES)
+    assert stack.wampy("up", "-d", "--watch").returncode == 0
+    for number in range(2, 12):
+        (stack.folder / "common.py").write_text(f"VERSION = {number}\n")
+        time.sleep(0.01)
+    wait_until(lambda: tell(stack, "second")["version"] == 11)
+    assert stack.log().count("reload: restart second:0") <= 2

@@ -29,6 +29,7 @@ class FakeStack:
         self.signals: list[tuple[str, int]] = []
         self.slow: set[str] = set()
         self.scaled: dict[str, int] = {}
+        self.is_watching = False
         self.waiting: list[Done] = []
         self.state = "running"
         self.extra: dict[str, Any] = {"manifest": "/dev/null", "uptime_s": 10.0}
@@ -53,6 +54,9 @@ class FakeStack:
         self._named(list(scale))
         self.scaled = scale
         done([])
+
+    def watch(self, is_on: bool) -> None:
+        self.is_watching = is_on
 
     def reload(self, is_dry: bool, done: Callable[[dict[str, Any]], None]) -> None:
         change = {"action": "stop", "target": "clock:0", "reason": "no longer in the manifest"}

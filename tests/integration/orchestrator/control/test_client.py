@@ -138,3 +138,7 @@ def test_scale_and_reload(served):
     answer = client.reload()
     assert (answer["plan"][0]["target"], answer["error"]) == ("clock:0", None)
     assert client.reload(dry_run=True)["error"] == "broken"
+    client.watch()
+    assert served.stack.is_watching
+    client.watch(on=False)
+    assert not served.stack.is_watching
