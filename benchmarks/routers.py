@@ -271,7 +271,7 @@ class Tables:
         tree = "Its whole process tree."
         raw = "Bare RawSocket clients on a unix socket."
         each = f"{REGISTRATIONS} registrations each."
-        calls = "Echo of a short string; bare clients, one process for callers and one for callees."
+        calls = "Echo of a string; bare clients, one process for callers and one for callees."
         self.start = table(
             "start", "Process start to first WELCOME", "s", spawned, less=True, digits=2
         )
