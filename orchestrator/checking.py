@@ -214,6 +214,8 @@ _PRELOAD = ""
 def _groups(peers: Mapping[str, PeerSection]) -> list[list[str]]:
     groups: dict[tuple[Any, ...], list[str]] = {}
     for name, peer in peers.items():
+        if peer.program is not None:
+            continue  # its code is its own affair
         key = (peer.cwd, tuple(sorted(peer.env.items())))
         groups.setdefault(key, []).append(name)
     return list(groups.values())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import resource
 import signal
 import socket
 import sys
@@ -13,6 +12,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
+from orchestrator import rlimits
 from orchestrator.loop import Loop
 from orchestrator.processes import become_subreaper, kill_all_children
 from orchestrator.start import StartError, start_stack
@@ -36,7 +36,9 @@ def run(arguments: list[str], guard_fd: int) -> int:
     become_subreaper()
     # Own group: what kills the guard's group must not decide for us.
     os.setpgid(0, 0)
-    _allow_many_descriptors()
+    # Four descriptors an Instance; the usual soft limit of 1024 would do for 250 of them. What is
+    # started below gets the former limit back: the Peers are not to differ.
+    nofile_soft = rlimits.raise_nofile()
     status = os.fdopen(int(arguments[1]), "w")
     os.set_inheritable(status.fileno(), False)
     loop = Loop(_report_error)
@@ -57,6 +59,7 @@ def run(arguments: list[str], guard_fd: int) -> int:
             status.close()
         kill_all_children()
         return error.exit_code
+    supervisor.nofile_soft = nofile_soft
     signals.call(supervisor.shut_down)
     loop.add_reader(guard_fd, lambda: _guard_gone(supervisor, guard_fd))
     loop.run()
@@ -64,16 +67,6 @@ def run(arguments: list[str], guard_fd: int) -> int:
     kill_all_children()
     supervisor.run_dir.clear()
     return 0 if supervisor.finished is None else supervisor.finished.exit_code
-
-
-def _allow_many_descriptors() -> None:
-    """Four descriptors an Instance; the usual soft limit of 1024 would do for 250 of them.
-
-    What is exec'ed below gets the former limit back (``nurseries``): the Peers are not to differ.
-    """
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(OSError, ValueError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _guard_gone(supervisor: Supervisor, guard_fd: int) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 
 from orchestrator.core.spec import HeartbeatPolicy
 from orchestrator.core.states import InstanceId
+from orchestrator.foreign import Answer
 from orchestrator.loop import Loop, Timer
 from orchestrator.notices import Notices, PeerJoined, PeerLost, PeerRegistered
 from orchestrator.wire import Wire
@@ -150,6 +151,7 @@ class RouterSession:
         self._is_wanted = False
         self._retry: Timer | None = None
         self._calls: dict[int, Call] = {}
+        self._asked: dict[int, Callable[[Answer], None]] = {}
         self._groups: dict[HeartbeatPolicy, _Group] = {}
         self._canary_timer: Timer | None = None
         self._canary_answered_at = 0.0
@@ -223,6 +225,7 @@ class RouterSession:
             for watched in group.members.values():
                 watched.is_looked_at = False
         self._calls.clear()
+        asked, self._asked = self._asked, {}
         self._is_joined = False
         self._canary_misses.clear()
         for timer in (self._canary_timer, self._join_timer):
@@ -231,6 +234,8 @@ class RouterSession:
         if self._is_wanted:
             self._retry = self._loop.call_later(RECONNECT_S, self._open)
         self._listener.lost(reason)
+        for done in asked.values():
+            done(Answer(is_timeout=True))
 
     def _send(self, messages: list[Message]) -> None:
         if self._wire is not None and messages:
@@ -253,6 +258,8 @@ class RouterSession:
             call = self._calls.pop(received.request_id, None)
             if call is not None:
                 self._answered(call, received)
+            elif received.request_id in self._asked:
+                self._told(self._asked.pop(received.request_id), received)
             elif self._notices is not None and self._notices.is_for(received):
                 self._send(self._notices.answered(received, self._protocol))
             elif not self._is_joined:
@@ -343,6 +350,37 @@ class RouterSession:
             if instance in group.members:
                 return group.members[instance]
         return None
+
+    # ------------------------------------------------------------------ calls of others
+
+    def ask(
+        self, uri: str, args: tuple[Any, ...], timeout_s: float, done: Callable[[Answer], None]
+    ) -> None:
+        """Call a procedure; ``done`` is called once, also when the Session is lost."""
+        if self._protocol is None or not self._is_joined:
+            self._loop.call_later(timeout_s, lambda: done(Answer(is_timeout=True)))
+            return
+        message = self._protocol.call(uri, args, {}, {})
+        assert message.request_id is not None  # the protocol numbers what it makes
+        self._asked[message.request_id] = done
+        self._send([message])
+        request_id, protocol = message.request_id, self._protocol
+
+        def overdue() -> None:
+            if protocol is self._protocol and self._asked.pop(request_id, None) is not None:
+                done(Answer(is_timeout=True))
+
+        self._loop.call_later(timeout_s, overdue)
+
+    def ask_canary(self, timeout_s: float, done: Callable[[Answer], None]) -> None:
+        """Call the orchestrator's own procedure, as ``ask``."""
+        self.ask(self._echo, (), timeout_s, done)
+
+    def _told(self, done: Callable[[Answer], None], reply: Reply) -> None:
+        if reply.error is not None:
+            done(Answer(error=reply.error.uri))
+        else:
+            done(Answer(reply.args[0] if reply.args else None))
 
     # ------------------------------------------------------------------ the canary
 

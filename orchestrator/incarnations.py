@@ -10,6 +10,7 @@ import contextlib
 import os
 import signal
 import socket
+import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,7 +58,8 @@ class Process:
 
     instance: InstanceId
     incarnation: int
-    link: socket.socket
+    #: The channel to it; None: a program in any language, which has none.
+    link: socket.socket | None
     pipes: Pipes
     pid: int | None = None
     reason: str | None = None
@@ -109,11 +111,49 @@ class Incarnations:
             theirs.close()
             pipes.close_write_ends()
 
-    def tell(self, instance: InstanceId, incarnation: int, message: dict[str, Any]) -> None:
-        """Send a message to a process; nothing happens if it is gone."""
+    def start(
+        self,
+        instance: InstanceId,
+        incarnation: int,
+        start: Callable[[tuple[int, int]], subprocess.Popen[bytes]],
+    ) -> None:
+        """Start a program in any language; ``start`` gets the descriptors of its output."""
+        pipes = self._sink.open(str(instance))
+        process = Process(instance, incarnation, None, pipes)
+        self._processes[instance, incarnation] = process
+        try:
+            started = start(pipes.write_ends)
+            started.returncode = 0  # the reaper knows its end, this object never will
+            # Known at once: who is not is a stray.
+            self._adopt(process, started.pid)
+        except OSError as error:
+            reason = f"cannot be started: {error.strerror}"
+            # Later, not from within the order: whoever gave it is still deciding.
+            self._loop.call_later(0, lambda: self._not_forked(process, reason))
+        else:
+            self._loop.call_later(0, lambda: self._started(process, started.pid))
+        finally:
+            pipes.close_write_ends()
+
+    def _started(self, process: Process, pid: int) -> None:
+        if self._processes.get((process.instance, process.incarnation)) is process:
+            self._listener.forked(process.instance, process.incarnation, pid)
+            self._listener.started(process.instance, process.incarnation)
+
+    def drain(self, instance: InstanceId, incarnation: int, grace_s: float) -> None:
+        """Tell a process to finish what is in flight and to exit; a program: by SIGTERM."""
         process = self._processes.get((instance, incarnation))
-        if process is not None and process.link.fileno() >= 0:
-            channel.send(process.link, message)
+        if process is not None and process.link is None:
+            self.signal(instance, incarnation, signal.SIGTERM)
+        else:
+            self.tell(instance, incarnation, {"drain": grace_s})
+
+    def tell(self, instance: InstanceId, incarnation: int, message: dict[str, Any]) -> None:
+        """Send a message to a process; nothing happens if it is gone, or has no channel."""
+        process = self._processes.get((instance, incarnation))
+        link = None if process is None else process.link
+        if link is not None and link.fileno() >= 0:
+            channel.send(link, message)
 
     def ping(self, instance: InstanceId, incarnation: int) -> bool:
         """Ask the main thread of a process for an answer; give whether it answered the last time.
@@ -137,7 +177,7 @@ class Incarnations:
     def kill(self, instance: InstanceId, incarnation: int, *, dump: bool) -> None:
         """SIGKILL its group; with ``dump`` it may write the tracebacks of its threads before."""
         process = self._processes.get((instance, incarnation))
-        if dump and process is not None and process.pid is not None:
+        if dump and process is not None and process.pid is not None and process.link is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process.pid, signal.SIGUSR2)
             self._loop.call_later(
@@ -177,35 +217,42 @@ class Incarnations:
         name = f"{process.instance.name}-{process.instance.index}.{process.incarnation}.txt"
         return self._tracebacks / name
 
+    def _adopt(self, process: Process, pid: int) -> None:
+        """Take note of a process. Raises OSError: it cannot be watched."""
+        # What it leaves in its process group is killed; what it leaves elsewhere is a stray.
+        self._reaper.watch(pid, lambda status: self._exited(process, status), leads_group=True)
+        process.pid = pid
+        self._by_pid[pid] = (process.instance, process.incarnation)
+        if self._is_killing:
+            signal_group(pid, signal.SIGKILL)
+
     def _forked(self, process: Process, pid: int) -> None:
         try:
-            # What it leaves in its process group is killed; what it leaves elsewhere is a stray.
-            self._reaper.watch(pid, lambda status: self._exited(process, status), leads_group=True)
+            self._adopt(process, pid)
         except OSError as error:
             # Unwatched it is a stray, and killed as such.
             self._not_forked(process, f"cannot watch its process: {error.strerror}")
             self.kill_strays()
             return
-        process.pid = pid
-        self._by_pid[pid] = (process.instance, process.incarnation)
-        if self._is_killing:
-            signal_group(pid, signal.SIGKILL)
-        self._loop.add_reader(process.link.fileno(), lambda: self._heard(process))
+        link = process.link
+        if link is not None:
+            self._loop.add_reader(link.fileno(), lambda: self._heard(process, link))
         self._listener.forked(process.instance, process.incarnation, pid)
 
     def _not_forked(self, process: Process, reason: str) -> None:
         del self._processes[process.instance, process.incarnation]
-        process.link.close()
+        if process.link is not None:
+            process.link.close()
         self._sink.release(process.pipes)
         self._listener.not_forked(process.instance, process.incarnation, reason)
 
-    def _heard(self, process: Process) -> None:
+    def _heard(self, process: Process, link: socket.socket) -> None:
         try:
-            received = channel.receive(process.link)
+            received = channel.receive(link)
         except BlockingIOError:
             return
         if received is None:
-            self._loop.remove_reader(process.link.fileno())
+            self._loop.remove_reader(link.fileno())
             return
         message = received[0]
         if "pong" in message:
@@ -218,9 +265,10 @@ class Incarnations:
             self._listener.lost_session(process.instance, process.incarnation)
 
     def _exited(self, process: Process, status: ExitStatus) -> None:
-        self._read_last_words(process)
-        self._loop.remove_reader(process.link.fileno())
-        process.link.close()
+        if process.link is not None:
+            self._read_last_words(process, process.link)
+            self._loop.remove_reader(process.link.fileno())
+            process.link.close()
         del self._processes[process.instance, process.incarnation]
         if process.pid is not None:
             del self._by_pid[process.pid]
@@ -233,8 +281,8 @@ class Incarnations:
         self._listener.exited(process.instance, process.incarnation, status, process.reason)
 
     @staticmethod
-    def _read_last_words(process: Process) -> None:
+    def _read_last_words(process: Process, link: socket.socket) -> None:
         """Read what the process said before it ended."""
         with contextlib.suppress(OSError):  # also: nothing more there
-            while (received := channel.receive(process.link)) is not None:
+            while (received := channel.receive(link)) is not None:
                 process.reason = received[0].get("failed", process.reason)

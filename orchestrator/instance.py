@@ -25,7 +25,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from orchestrator import channel
+from orchestrator import channel, rlimits
 from orchestrator.core.events import EXIT_CANNOT_START
 from orchestrator.processes import become_subreaper, die_with_parent
 
@@ -87,6 +87,7 @@ def _look_like_new(order: dict[str, Any], stdout: int, stderr: int, supervisor_p
     os.environ["WAMPY_INSTANCE"] = order["instance"]
     if order["umask"] is not None:
         os.umask(order["umask"])
+    rlimits.apply(order["limits"], order["nofile_soft"])
     dump = os.open(order["tracebacks"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     faulthandler.register(signal.SIGUSR2, file=dump, all_threads=True, chain=False)
     if order["debug"]:

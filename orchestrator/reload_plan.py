@@ -164,6 +164,8 @@ def _changed_keys(old: Any, new: Any, ignored: frozenset[str]) -> list[str]:
 
 def key_of(field_name: str) -> str:
     """Give a field's name as the manifest spells it."""
+    if field_name == "program":
+        return "command"
     for unit in _UNITS:
         field_name = field_name.removesuffix(unit)
     return field_name

@@ -97,15 +97,17 @@ class Stack:
 
     # ------------------------------------------------------------------ life
 
-    def up(self) -> None:
+    def up(self, *, profiles: Sequence[str] = ()) -> None:
         """Start everything and wait until all is ready; joins a stack that already runs.
+
+        ``profiles``: whose Peers are started, too.
 
         Raises:
             OrchestratorError: it does not come up; the text says why, and nothing is left running.
         """
         self._client = launch(self.manifest, classes=self._classes)
         try:
-            outcomes = self._client.up([], {}, timeout_s=self._timeout_s)
+            outcomes = self._client.up([], {}, profiles, timeout_s=self._timeout_s)
             _check(outcomes)
         except BaseException:
             self.down()

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from orchestrator import foreign
 from orchestrator.checking import find_clashes
 from orchestrator.core import commands as do
 from orchestrator.core import events as happened
@@ -23,9 +24,11 @@ from orchestrator.core.router import RouterSpec
 from orchestrator.core.stack import Stack
 from orchestrator.core.states import InstanceId, State
 from orchestrator.core.strategy import Strategy
+from orchestrator.foreign import ForeignWatch, start_program
 from orchestrator.incarnations import Incarnations, Listener
 from orchestrator.loop import Loop, Timer
 from orchestrator.manifest import Manifest
+from orchestrator.manifest.model import PeerSection, Program
 from orchestrator.nurseries import NurseryPool, Reports, Upbringing
 from orchestrator.processes import ExitStatus, Reaper
 from orchestrator.rundir import RUN_MARK, RunDir
@@ -68,6 +71,11 @@ class Supervisor:
         self.reports: dict[InstanceId, Report] = {}
         self.launch: Any = None
         self.finished: do.Finish | None = None
+        #: The soft limit of descriptors that processes below this one get.
+        self.nofile_soft: int | None = None
+        #: Profiles that ``up`` has asked for so far.
+        self.profiles: frozenset[str] = frozenset()
+        self._foreign: dict[InstanceId, ForeignWatch] = {}
         self.reaper = reaper
         self._sink = sink
         self._deadline: Timer | None = None
@@ -111,6 +119,7 @@ class Supervisor:
             stop_on_fatal=manifest.stack.on_fatal == "stop",
             strategy=Strategy(manifest.stack.strategy),
         )
+        self.core.dormant = manifest.dormant(self.profiles)
 
     # ------------------------------------------------------------------ before anything starts
 
@@ -131,17 +140,12 @@ class Supervisor:
         peers = {}
         for name in names:
             peer = manifest.peers[name]
-            env = {
-                **manifest.environ,
-                **peer.env,
-                RUN_MARK: os.environ.get(RUN_MARK, ""),
-                "WAMPY_STACK": manifest.stack.name,
-            }
-            env.pop("NOTIFY_SOCKET", None)
+            if peer.program is not None:
+                continue  # its code is its own affair
             peers[name] = Upbringing(
                 peer.app,
                 dict(peer.config),
-                env,
+                _environment(manifest, peer),
                 peer.cwd,
                 peer.spec.kind.value,
                 is_exec=peer.start_method == "exec",
@@ -173,6 +177,7 @@ class Supervisor:
                 self.pool.forget(name)
         self.core.stop_on_fatal = manifest.stack.on_fatal == "stop"
         self.core.regroup.strategy = Strategy(manifest.stack.strategy)
+        self.core.dormant = manifest.dormant(self.profiles)
         specs = {name: peer.spec for name, peer in manifest.peers.items()}
         self.decide(self.core.replan(specs, manifest.start_order(), self.loop.now()))
         for instance in self.core.instances.values():
@@ -180,6 +185,11 @@ class Supervisor:
             is_paced_anew = former and former.spec.heartbeat != instance.spec.heartbeat
             if is_paced_anew and child is not None and instance.state is State.RUNNING:
                 self._watch(instance.id, child.incarnation)
+
+    def activate(self, profiles: Iterable[str]) -> None:
+        """Have the Peers of these profiles among all that ``up`` starts, from now on."""
+        self.profiles |= frozenset(profiles)
+        self.core.dormant = self.manifest.dormant(self.profiles)
 
     def describe_faults(self, faults: dict[str, str], manifest: Manifest | None = None) -> str:
         """Give one line for each Peer whose import failed, with its place in the manifest."""
@@ -300,7 +310,7 @@ class Supervisor:
             case do.DrainChild():
                 grace_s = self.core.instances[command.instance].spec.stop_grace_s
                 self._unwatch(command.instance, command.incarnation)
-                self._tell(command, {"drain": grace_s})
+                self._incarnations.drain(command.instance, command.incarnation, grace_s)
             case do.HandOver():
                 self._tell(command, {"hand_over": True})
             case do.TakeBack():
@@ -332,6 +342,9 @@ class Supervisor:
 
     def _spawn(self, instance: InstanceId, incarnation: int) -> None:
         peer = self.manifest.peers[instance.name]
+        if peer.program is not None:
+            self._start_program(instance, incarnation, peer, peer.program)
+            return
         authid, ticket = self._credential("peer")
         order = {
             "instance": str(instance),
@@ -344,6 +357,8 @@ class Supervisor:
             "concurrency": peer.concurrency,
             "queue": peer.queue,
             "umask": peer.umask,
+            "limits": peer.limits,
+            "nofile_soft": self.nofile_soft,
             "start_timeout_s": peer.spec.start_timeout_s,
             "stop_grace_s": peer.spec.stop_grace_s,
             "pss_interval_s": PSS_INTERVAL_S if peer.spec.max_memory_bytes is None else 0.0,
@@ -355,6 +370,32 @@ class Supervisor:
             "ticket": ticket,
         }
         self._incarnations.spawn(instance, incarnation, order)
+
+    def _start_program(
+        self, instance: InstanceId, incarnation: int, peer: PeerSection, program: Program
+    ) -> None:
+        authid, ticket = self._credential("peer")
+        known = {
+            "WAMPY_URL": self.launch.public_url,
+            "WAMPY_REALM": self.launch.realm,
+            "WAMPY_AUTHID": authid,
+            "WAMPY_TICKET": ticket,
+            "WAMPY_INSTANCE": str(instance),
+        }
+        env = {**_environment(self.manifest, peer), **{k: v for k, v in known.items() if v}}
+        self._incarnations.start(
+            instance,
+            incarnation,
+            lambda stdio: start_program(
+                program,
+                env=env,
+                cwd=peer.cwd,
+                stdio=stdio,
+                umask=peer.umask,
+                limits=peer.limits,
+                nofile_soft=self.nofile_soft,
+            ),
+        )
 
     def _tell(self, to: do.DrainChild | do.HandOver | do.TakeBack, message: dict[str, Any]) -> None:
         self._incarnations.tell(to.instance, to.incarnation, message)
@@ -414,14 +455,33 @@ class Supervisor:
 
     def _watch(self, instance: InstanceId, incarnation: int) -> None:
         child = self.core.instances[instance].child
-        if child is not None and child.incarnation == incarnation:
-            policy = self.core.instances[instance].spec.heartbeat
+        if child is None or child.incarnation != incarnation:
+            return
+        policy = self.core.instances[instance].spec.heartbeat
+        peer = self.manifest.peers.get(instance.name)
+        if peer is None or peer.program is None:
             self._session.watch(instance, incarnation, policy)
+            return
+        self._unwatch(instance, incarnation)
+        pid = child.pid
+        self._foreign[instance] = ForeignWatch(
+            self.loop,
+            self._session,
+            foreign.Listener(self._heartbeat_answered, self._heartbeat_missed),
+            peer.program,
+            instance,
+            incarnation,
+            policy,
+            lambda: set() if pid is None else foreign.ports_of(pid),
+        )
 
     def _unwatch(self, instance: InstanceId, incarnation: int) -> None:
         child = self.core.instances[instance].child
         if child is None or child.incarnation == incarnation:
             self._session.unwatch(instance)
+            looking = self._foreign.pop(instance, None)
+            if looking is not None:
+                looking.end()
 
     def _heartbeat_answered(
         self, instance: InstanceId, incarnation: int, report: dict[str, Any], elapsed_s: float
@@ -596,3 +656,16 @@ class Supervisor:
             )
         # Whoever waits on the control socket gets the answer first.
         self.loop.call_later(0.02, self.loop.stop)
+
+
+def _environment(manifest: Manifest, peer: PeerSection) -> dict[str, str]:
+    """Give the environment of a Peer's processes."""
+    environment = {
+        **manifest.environ,
+        **peer.env,
+        RUN_MARK: os.environ.get(RUN_MARK, ""),
+        "WAMPY_STACK": manifest.stack.name,
+    }
+    # What tells the system that the stack is up is not a Peer's to use.
+    environment.pop("NOTIFY_SOCKET", None)
+    return environment

@@ -129,12 +129,16 @@ class Surface:
 
     # ------------------------------------------------------------------ requests
 
-    def up(self, targets: list[str], scale: dict[str, int], done: Done) -> None:
+    def up(
+        self, targets: list[str], scale: dict[str, int], profiles: list[str], done: Done
+    ) -> None:
         """Start what is named, or everything, with what it needs; done when all is settled.
 
-        A job that is done runs again only if it is named.
+        A job that is done runs again only if it is named. Everything: but for the Peers of profiles
+        that nobody has asked for, now or before.
         """
         self._check_scale(scale)
+        self._supervisor.activate(profiles)
         now = self._supervisor.loop.now()
         for name, replicas in scale.items():
             self._supervisor.decide(self._core.scale(name, replicas, now))
@@ -276,10 +280,11 @@ class Surface:
             name, _, index = target.partition(":")
             matching = [
                 i
-                for i in self._core.instances
-                if target == "all" or (i.name == name and index in ("", "*", str(i.index)))
+                for i, one in self._core.instances.items()
+                if (target == "all" and not self._core.is_idle(one))
+                or (i.name == name and index in ("", "*", str(i.index)))
             ]
-            if not matching:
+            if not matching and target != "all":
                 known = sorted({i.name for i in self._core.instances})
                 raise UnknownTarget(target, known)
             found.update(matching)

@@ -60,8 +60,12 @@ def draw(manifest: Manifest, waves: list[list[str]]) -> str:
     for number, wave in enumerate(waves, start=2):
         for name in wave:
             spec = manifest.peers[name].spec
+            profiles = ", ".join(manifest.peers[name].profiles)
+            only = f"  [{profiles}]" if profiles else ""
             times = f" x {spec.replicas}" if spec.replicas != 1 else ""
             kind = " (job)" if spec.kind.value == "job" else ""
             needs = ", ".join(f"{n} {how}" for n, how in needs_of(manifest, name).items())
-            lines.append(f"{number}. {name}{times}{kind}" + (f"  after {needs}" if needs else ""))
+            lines.append(
+                f"{number}. {name}{times}{kind}{only}" + (f"  after {needs}" if needs else "")
+            )
     return "\n".join(lines)

@@ -46,6 +46,7 @@ class Wishes:
         is_detached: return when all is ready, instead of following.
         is_aborting_on_exit: stop everything when one Instance ends.
         is_watching: reload whenever a file changes.
+        profiles: whose Peers are among all.
     """
 
     names: list[str]
@@ -54,6 +55,7 @@ class Wishes:
     is_detached: bool
     is_aborting_on_exit: bool
     is_watching: bool = False
+    profiles: tuple[str, ...] = ()
 
 
 class Foreground:
@@ -146,7 +148,9 @@ class Foreground:
                 raise Refused(answer["error"])
         if wishes.is_watching:
             self._client.watch()
-        return self._client.up(wishes.names, wishes.scale, timeout_s=wishes.timeout_s)
+        return self._client.up(
+            wishes.names, wishes.scale, wishes.profiles, timeout_s=wishes.timeout_s
+        )
 
     # ------------------------------------------------------------------ the main thread
 

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import click
 
 from orchestrator.cli.context import DURATION, Invocation, check_names
+from orchestrator.cli.exits import CommandError, ExitCode
 from orchestrator.cli.scale import parse_scales
+
+if TYPE_CHECKING:
+    from orchestrator.manifest import Manifest
 
 
 @click.command()
@@ -13,7 +21,13 @@ from orchestrator.cli.scale import parse_scales
 @click.option("-d", "--detach", is_flag=True, help="Return when all is ready.")
 @click.option("--wait", "is_waiting", is_flag=True, help="The same as -d.")
 @click.option("--timeout", type=DURATION, metavar="T", help="Until all must be ready.")
-@click.option("--profile", "profiles", metavar="P", multiple=True, help="Not supported yet.")
+@click.option(
+    "--profile",
+    "profiles",
+    metavar="P",
+    multiple=True,
+    help="Also the Peers of this profile; also from WAMPY_PROFILES, separated by commas.",
+)
 @click.option("--watch", is_flag=True, help="Reload whenever a file of the code changes.")
 @click.option("--scale", "scales", metavar="NAME=N", multiple=True, help="Replicas of a Peer.")
 @click.option("--abort-on-exit", is_flag=True, help="Stop everything when one Instance ends.")
@@ -37,14 +51,35 @@ def command(
     """
     from orchestrator.cli.foreground import Foreground, Wishes
 
-    if profiles:
-        raise click.UsageError("--profile is not supported yet; leave it out")
     is_detached = detach or is_waiting
     if is_detached and abort_on_exit:
         raise click.UsageError("--abort-on-exit needs the foreground: leave out -d and --wait")
     manifest = invocation.manifest()
     check_names(manifest, names)
+    profiles = (*profiles, *_profiles_of_environment())
+    check_profiles(manifest, profiles)
     scale = parse_scales(scales)
     check_names(manifest, tuple(scale))
-    wishes = Wishes(list(names), scale, timeout, is_detached, abort_on_exit, watch)
+    wishes = Wishes(list(names), scale, timeout, is_detached, abort_on_exit, watch, profiles)
     return Foreground(manifest, wishes).run()
+
+
+def _profiles_of_environment() -> list[str]:
+    listed = os.environ.get("WAMPY_PROFILES", "").split(",")
+    return [name.strip() for name in listed if name.strip()]
+
+
+def check_profiles(manifest: Manifest, profiles: Sequence[str]) -> None:
+    """Refuse a profile that no Peer has.
+
+    Raises:
+        CommandError: with the ones that there are.
+    """
+    known = manifest.profiles()
+    for name in profiles:
+        if name not in known:
+            from orchestrator.manifest.faults import suggestion
+
+            there = f"; there are {', '.join(known)}" if known else "; no Peer has profiles"
+            text = f'there is no profile "{name}"{suggestion(name, known) or there}'
+            raise CommandError(text, ExitCode.USAGE)

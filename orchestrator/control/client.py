@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,11 +55,13 @@ class ControlClient:
         self,
         names: list[str],
         scale: dict[str, int] | None = None,
+        profiles: Sequence[str] = (),
         *,
         timeout_s: float | None = None,
     ) -> Outcomes:
         """Start what is named, or all; gives ``{"instance", "ok", "state", "reason"}`` each."""
-        return self._act("up", {"names": names, "scale": scale or {}}, timeout_s)
+        body = {"names": names, "scale": scale or {}, "profiles": list(profiles)}
+        return self._act("up", body, timeout_s)
 
     def start(self, names: list[str], *, timeout_s: float | None = None) -> Outcomes:
         """Start; returns when ready, or when that cannot be."""

@@ -20,8 +20,10 @@ class StackControl(Protocol):
         """Give the shape of ``wampy ps --json``, and a little more."""
         ...
 
-    def up(self, targets: list[str], scale: dict[str, int], done: Done) -> None:
-        """Start what is named, or all, with what it needs."""
+    def up(
+        self, targets: list[str], scale: dict[str, int], profiles: list[str], done: Done
+    ) -> None:
+        """Start what is named, or all, with what it needs; those of ``profiles`` among all."""
         ...
 
     def scale(self, scale: dict[str, int], done: Done) -> None:

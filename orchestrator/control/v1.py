@@ -49,7 +49,7 @@ class JsonFace:
         self._stack = stack
         self._logs = logs
         self._actions: dict[str, Callable[[dict[str, Any], Callable[[Outcomes], None]], None]] = {
-            "up": lambda body, done: stack.up(_targets(body), _scale(body), done),
+            "up": lambda body, done: stack.up(_targets(body), _scale(body), _profiles(body), done),
             "start": lambda body, done: stack.start(_targets(body), done),
             "stop": lambda body, done: stack.stop(_targets(body), done),
             "restart": lambda body, done: stack.restart(
@@ -199,6 +199,13 @@ def _targets(body: dict[str, Any]) -> list[str]:
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise BadRequest("names must be a list of strings")
     return names
+
+
+def _profiles(body: dict[str, Any]) -> list[str]:
+    profiles = body.get("profiles") or []
+    if not isinstance(profiles, list) or not all(isinstance(one, str) for one in profiles):
+        raise BadRequest("profiles must be a list of strings")
+    return profiles
 
 
 def _scale(body: dict[str, Any], *, is_needed: bool = False) -> dict[str, int]:

@@ -64,6 +64,8 @@ class Stack:
     exit_reason: str | None = None
     misses: dict[InstanceId, int] = field(default_factory=dict)
     is_finished: bool = False
+    #: Peers of profiles that nobody has asked for: started only by name, or when they are needed.
+    dormant: frozenset[str] = frozenset()
     #: Scaled away or removed: on their way out, forgotten when they have gone.
     retiring: set[InstanceId] = field(default_factory=set)
     rolls: Rolls = field(init=False)
@@ -230,17 +232,24 @@ class Stack:
                 self.rolls.add(name, rolled)
         return commands + self._advance(now)
 
+    def is_idle(self, instance: Instance) -> bool:
+        """Whether it is of a profile that nobody has asked for, and has not been started either."""
+        return instance.id.name in self.dormant and not instance.wanted and instance.is_gone
+
     def scale(self, name: str, replicas: int, now: float) -> list[Command]:
         """Have so many Instances of a Peer: new ones are started, the last ones drained.
 
-        New ones are wanted if the Peer ``name`` is, or if there was none of it.
+        New ones are wanted if the Peer ``name`` is, or if there was none of it and it is not
+        dormant.
         """
         if self.is_stopping:
             return []
         spec = replace(self.specs[name], replicas=replicas)
         self.specs[name] = spec
         had_some = self.of_peer(name)
-        is_wanted = not had_some or any(i.wanted or i.is_settled for i in had_some)
+        is_wanted = any(i.wanted or i.is_settled for i in had_some) or (
+            not had_some and name not in self.dormant
+        )
         commands: list[Command] = []
         for instance in had_some:
             instance.spec = spec

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -149,6 +150,22 @@ class RouterSection:
 
 
 @dataclass(frozen=True, slots=True)
+class Program:
+    """A Peer in any language: ``command``, and how it is seen to be ready and alive.
+
+    Attributes:
+        command: the executable, absolute or to be found in PATH, and its arguments.
+        provides: URIs; when it has registered all of them it is ready.
+        heartbeat_procedure: called at each heartbeat, if there is one; ``{index}`` in it stands for
+            the number of the Instance.
+    """
+
+    command: tuple[str, ...]
+    provides: tuple[str, ...] = ()
+    heartbeat_procedure: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class PeerSection:
     """``[peers.NAME]`` with ``[defaults]`` merged in.
 
@@ -160,6 +177,9 @@ class PeerSection:
         start_method: ``fork`` or ``exec``.
         umask: None leaves it as it is.
         line: of its header in the manifest; 0 when it has none of its own.
+        limits: of its processes, by name, see ``rlimits``.
+        profiles: it is only started with one of them; none: always.
+        program: in place of ``app``, which is empty then: a program in any language.
     """
 
     spec: PeerSpec
@@ -172,6 +192,9 @@ class PeerSection:
     start_method: str
     umask: int | None
     line: int
+    limits: dict[str, int] = field(default_factory=dict)
+    profiles: tuple[str, ...] = ()
+    program: Program | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +217,18 @@ class Manifest:
     peers: dict[str, PeerSection]
     environ: dict[str, str] = field(repr=False)
     text: str = field(repr=False, default="")
+
+    def dormant(self, profiles: Collection[str]) -> frozenset[str]:
+        """Name the Peers that have profiles, but none of these."""
+        return frozenset(
+            name
+            for name, peer in self.peers.items()
+            if peer.profiles and not set(peer.profiles) & set(profiles)
+        )
+
+    def profiles(self) -> list[str]:
+        """Name every profile, sorted."""
+        return sorted({profile for peer in self.peers.values() for profile in peer.profiles})
 
     def start_order(self) -> list[str]:
         """Give the names of all Peers: dependencies first, else as in the manifest."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.manifest.faults import shown, suggestion
+from orchestrator.manifest.faults import suggestion
 from orchestrator.manifest.nodes import BROKEN, Node, Reading, scalar
 from orchestrator.manifest.quantities import A_DURATION, A_SIZE, parse_duration_s, parse_size_bytes
 
@@ -28,13 +28,11 @@ class Key:
     Attributes:
         read: how its value is read.
         default: its typed value where it is left out.
-        is_later: it is known and checked, but anything except the default is not supported yet.
         is_secret: no message may show its value.
     """
 
     read: Reader
     default: Any = None
-    is_later: bool = False
     is_secret: bool = False
 
 
@@ -64,10 +62,6 @@ def _read_key(node: Node, key: Key, reading: Reading, values: dict[str, Any], na
         value = key.read(node, reading)
     except Unexpected as unexpected:
         reading.wrong(node, str(unexpected), secret=key.is_secret)
-        return
-    if key.is_later and value != key.default:
-        got = "" if isinstance(node.value, dict | list) else f" ({shown(node.value)})"
-        reading.fault(node.path, f"not supported yet{got}; leave it out")
         return
     values[name] = value
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from orchestrator import rlimits
 from orchestrator.core.spec import Backoff, Condition, HeartbeatPolicy
-from orchestrator.manifest.faults import Path
+from orchestrator.manifest.faults import Path, suggestion
 from orchestrator.manifest.model import (
     Join,
     KeyUser,
@@ -14,6 +15,7 @@ from orchestrator.manifest.model import (
     TicketUser,
 )
 from orchestrator.manifest.nodes import BROKEN, Node, Reading
+from orchestrator.manifest.quantities import parse_size_bytes
 from orchestrator.manifest.readers import (
     Key,
     Keys,
@@ -282,6 +284,33 @@ def _heartbeat(values: dict[str, Any]) -> HeartbeatPolicy:
     return HeartbeatPolicy(values["interval"], values["timeout"], values["failures"])
 
 
+_profile = matching(r"[A-Za-z0-9][\w.-]*", "a name such as dev")
+
+
+def _process_limits(node: Node, reading: Reading) -> dict[str, int]:
+    """Read ``{ nofile = 1024, as = "1GiB", core = 0, nproc = "unlimited" }``."""
+    if not isinstance(node.value, dict):
+        raise Unexpected("a table such as { nofile = 1024 }")
+    found = {}
+    for name, child in node.value.items():
+        if name not in rlimits.NAMES:
+            near = suggestion(name, rlimits.NAMES) or f"; known are {', '.join(rlimits.NAMES)}"
+            reading.fault(child.path, f"unknown limit{near}")
+            continue
+        try:
+            is_none = child.value == "unlimited"
+            value = rlimits.UNLIMITED if is_none else parse_size_bytes(child.value)
+        except ValueError:
+            if child.value is not BROKEN:
+                reading.wrong(child, 'a number, a size or "unlimited"')
+            continue
+        fault = rlimits.fault_of(name, value)
+        if fault:
+            reading.fault(child.path, fault)
+        found[name] = value
+    return found
+
+
 #: What ``[defaults]`` may hold.
 DEFAULTS: Keys = {
     "replicas": Key(integer(0, 10000), 1),
@@ -289,7 +318,7 @@ DEFAULTS: Keys = {
     "cwd": Key(text, "."),
     "depends_on": Key(_dependencies, {}),
     "kind": Key(choice("service", "job"), "service"),
-    "profiles": Key(_texts, (), True),
+    "profiles": Key(many(_profile, "a list of names"), ()),
     "concurrency": Key(integer(1, 10000), 8),
     "queue": Key(integer(0), 1000),
     "start_method": Key(choice("fork", "exec"), "fork"),
@@ -327,9 +356,9 @@ DEFAULTS: Keys = {
     "max_calls": Key(or_off(integer(1))),
     "max_age": Key(or_off(duration(zero=False))),
     "umask": Key(or_off(octal)),
-    "limits": Key(free_table, {}, True),
-    "provides": Key(many(_uri, "a list of URIs"), (), True),
-    "heartbeat_procedure": Key(_uri, None, True),
+    "limits": Key(_process_limits, {}),
+    "provides": Key(many(_uri, "a list of URIs"), ()),
+    "heartbeat_procedure": Key(_uri, None),
 }
 
 #: What stands in ``[peers.NAME]`` only.
@@ -337,7 +366,7 @@ OWN: Keys = {
     "app": Key(
         matching(f"{_DOTTED}:{_DOTTED}", 'module:Class, such as "services.search:Search"'),
     ),
-    "command": Key(many(text, "a list of strings", least=1), None, True),
+    "command": Key(many(text, "a list of strings", least=1)),
     "config": Key(free_table, {}),
 }
 

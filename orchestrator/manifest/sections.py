@@ -13,6 +13,7 @@ from orchestrator.manifest.faults import shown
 from orchestrator.manifest.model import (
     LogsSection,
     PeerSection,
+    Program,
     RouterSection,
     StackSection,
     Tls,
@@ -230,8 +231,7 @@ def peer_section(
 ) -> PeerSection:
     """Make one Peer's section from its keys, which are read already."""
     given: dict[str, Node] = node.value
-    if "app" not in given and "command" not in given:
-        reading.fault(node.path, 'expected a key app = "module:Class", which is missing')
+    program = _program(node, values, folder, reading)
     cwd = _inside(folder, values["cwd"])
     if not cwd.is_dir() and ("cwd" not in given or given["cwd"].value is not BROKEN):
         reading.fault(
@@ -276,7 +276,40 @@ def peer_section(
         start_method=values["start_method"],
         umask=values["umask"],
         line=line,
+        limits=values["limits"],
+        profiles=values["profiles"],
+        program=program,
     )
+
+
+#: Keys that mean nothing to a program of its own.
+_ONLY_WITH_APP = ("config", "concurrency", "queue", "start_method")
+_ONLY_WITH_COMMAND = ("provides", "heartbeat_procedure")
+
+
+def _program(node: Node, values: dict[str, Any], folder: Path, reading: Reading) -> Program | None:
+    """Read what concerns either kind of Peer only: ``app`` or ``command``."""
+    given: dict[str, Node] = node.value
+    if "command" not in given:
+        if "app" not in given:
+            text = 'expected a key app = "module:Class", or command = ["…"], which is missing'
+            reading.fault(node.path, text)
+        for name in _ONLY_WITH_COMMAND:
+            if name in given:
+                reading.fault(given[name].path, "expected only with command")
+        return None
+    for name in ("app", *_ONLY_WITH_APP):
+        # Those of [defaults] are for the others.
+        if name in given and given[name].path[:1] == ("peers",):
+            reading.fault(given[name].path, "expected only without command")
+    command = _executable(values["command"], folder)
+    if command is None:
+        return None
+    procedure = values["heartbeat_procedure"]
+    if procedure is not None and values["replicas"] > 1 and "{index}" not in procedure:
+        text = "expected {index} in it: each of the replicas needs a heartbeat of its own"
+        reading.fault(given["heartbeat_procedure"].path, text)
+    return Program(command, values["provides"], procedure)
 
 
 def _check_env(node: Node | None, reading: Reading) -> None:

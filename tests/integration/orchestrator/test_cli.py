@@ -83,7 +83,7 @@ def test_no_stack_is_exit_code_4_and_one_line(wampy, arguments):
         (["subscribe", "x", "--match", "regex"], "'regex' is not one of"),
         (["logs", "-n", "x"], "-n"),
         (["logs", "c"], 'there is no Peer "c"'),
-        (["up", "--profile", "dev"], "--profile is not supported yet; leave it out"),
+        (["up", "--profile", "dev"], 'there is no profile "dev"; no Peer has profiles'),
         (["up", "--scale", "a"], 'expected NAME=N, N from 0 to 10000, got "a"'),
         (["up", "--scale", "c=1"], 'there is no Peer "c"'),
         (["up", "-d", "--abort-on-exit"], "--abort-on-exit needs the foreground"),

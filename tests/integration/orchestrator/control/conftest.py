@@ -103,7 +103,9 @@ class FakeStack:
     def restart(self, targets: list[str], hard: bool, done: Done) -> None:
         self._change(targets, "RUNNING", done)
 
-    def up(self, targets: list[str], scale: dict[str, int], done: Done) -> None:
+    def up(
+        self, targets: list[str], scale: dict[str, int], profiles: list[str], done: Done
+    ) -> None:
         self._change(targets or ["all"], "RUNNING", done)
 
     def wait_ready(self, targets: list[str], done: Done) -> None:

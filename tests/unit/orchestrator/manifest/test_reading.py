@@ -357,11 +357,11 @@ def test_variables_come_from_the_environment_then_from_env_files(tmp_path):
         ("[peers.all]\napp = 'm:A'", '[peers.all]: expected another name: "all"'),
         ("[peers.router]\napp = 'm:A'", '[peers.router]: expected another name: "router"'),
         ("[peers]\na = 1", "[peers.a]: expected a table, got 1"),
-        ("[peers.a]", '[peers.a]: expected a key app = "module:Class", which is missing'),
+        ("[peers.a]", '[peers.a]: expected a key app = "module:Class", or command'),
         ("[peers.a]\napp = 3", "[peers.a] app: expected module:Class"),
         ("[peers.a]\napp = 'm.A'", "[peers.a] app: expected module:Class"),
         ("[peers.a]\napp = 'm:A:B'", "[peers.a] app: expected module:Class"),
-        ("[peers.a]\ncommand = ['x']", "[peers.a] command: not supported yet; leave it out"),
+        ("[peers.a]\ncommand = ['x']", "[peers.a] command[0]: expected a program in PATH"),
     ],
 )
 def test_what_is_wrong_is_named_with_its_line(tmp_path, text, expected):
@@ -388,7 +388,7 @@ def test_what_is_wrong_is_named_with_its_line(tmp_path, text, expected):
         ("depends_on = { other = 'up' }", 'depends_on.other: expected "ready" or "completed"'),
         ("depends_on = { other = 'completed' }", "depends_on.other: expected a job to be"),
         ("kind = 'task'", 'kind: expected "service" or "job", got "task"'),
-        ("profiles = ['dev']", "profiles: not supported yet; leave it out"),
+        ("profiles = ['']", "profiles[0]: expected a name such as dev"),
         ("concurrency = 0", "concurrency: expected an integer 1 to 10000, got 0"),
         ("queue = -1", "queue: expected an integer of 0 or more, got -1"),
         ("start_method = 'spawn'", 'start_method: expected "fork" or "exec", got "spawn"'),
@@ -412,9 +412,10 @@ def test_what_is_wrong_is_named_with_its_line(tmp_path, text, expected):
         ("max_age = 0", "max_age: expected a duration"),
         ("umask = 'rwx'", "umask: expected a mask such as"),
         ("umask = 512", "umask: expected a mask such as"),
-        ("limits = { nofile = 1 }", "limits: not supported yet; leave it out"),
-        ("provides = ['a.b']", "provides: not supported yet; leave it out"),
-        ("heartbeat_procedure = 'a.b'", "heartbeat_procedure: not supported yet"),
+        ("limits = { nofiles = 1 }", 'limits.nofiles: unknown limit; did you mean "nofile"?'),
+        ("limits = 5", "limits: expected a table such as { nofile = 1024 }"),
+        ("provides = ['a.b']", "provides: expected only with command"),
+        ("heartbeat_procedure = 'a.b'", "heartbeat_procedure: expected only with command"),
     ],
 )
 def test_what_is_wrong_with_a_peer(tmp_path, line, expected):
