@@ -65,7 +65,6 @@ def draw(manifest: Manifest, waves: list[list[str]]) -> str:
             times = f" x {spec.replicas}" if spec.replicas != 1 else ""
             kind = " (job)" if spec.kind.value == "job" else ""
             needs = ", ".join(f"{n} {how}" for n, how in needs_of(manifest, name).items())
-            lines.append(
-                f"{number}. {name}{times}{kind}{only}" + (f"  after {needs}" if needs else "")
-            )
+            after = f"  after {needs}" if needs else ""
+            lines.append(f"{number}. {name}{times}{kind}{only}{after}")
     return "\n".join(lines)

@@ -140,7 +140,8 @@ def _roles(router: RouterSection) -> dict[str, list[dict[str, Any]]]:
         allow = _ACTIONS - {"register"}
         manifest_roles.setdefault(_ANONYMOUS_ROLE, [Permission("", "prefix", allow)])
     for name, permissions in manifest_roles.items():
-        given = {permission.uri for permission in permissions}
+        # A permission of exactly that URI says nothing of what goes on from there.
+        given = {one.uri for one in permissions if one.match == "prefix"}
         refusals = [
             Permission(prefix, "prefix", frozenset())
             for prefix in _RESERVED_PREFIXES

@@ -70,10 +70,13 @@ def _with_refusals(permissions: Iterable[Permission]) -> list[Permission]:
     given = tuple(permissions)
     # Of two on the same URI the exact one decides on just that, and the prefix on what goes on.
     result = {one.uri: one for one in sorted(given, key=lambda one: one.match == "exact")}
-    refused = [prefix for prefix in RESERVED_PREFIXES if prefix not in result]
+    opened = {one.uri for one in given if one.match == "prefix"}
+    refused = [prefix for prefix in RESERVED_PREFIXES if prefix not in opened]
     refusals = [Permission(prefix, "prefix", frozenset()) for prefix in refused]
     stated = frozenset(result)
-    result.update({one.uri: one for one in refusals})
+    for refusal in refusals:
+        # A permission of exactly that URI says nothing of what goes on from there.
+        result.setdefault(refusal.uri, refusal)
     for beginning in sorted({prefix[:size] for prefix in refused for size in range(len(prefix))}):
         allowed = _allowed_below(given, beginning)
         if (beginning in stated and beginning != "") or not allowed & PATTERN_ACTIONS:
@@ -85,7 +88,7 @@ def _with_refusals(permissions: Iterable[Permission]) -> list[Permission]:
                 result.setdefault(continued, Permission(continued, "prefix", allowed))
     for exact in given:
         allowed = _allowed_below((*given, *refusals), exact.uri)
-        if exact.match == "exact" and allowed:
+        if exact.match == "exact" and (allowed or exact.uri in refused):
             for character in URI_CHARACTERS:
                 continued = exact.uri + character
                 # Crossbar takes two dots for a wildcard, whatever is said.

@@ -194,6 +194,14 @@ PERMISSIONS = st.lists(
     ],
     "wamp.ab",
 )
+@example(
+    [
+        Permission("wamp.", "exact", frozenset()),
+        Permission("wampy.", "exact", frozenset({"call"})),
+        Permission("", "prefix", frozenset({"call"})),
+    ],
+    "wampy.a",
+)
 @given(PERMISSIONS, URIS | st.text("wampy.abc", min_size=1, max_size=9))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_both_routers_decide_alike(make_manifest: MakeManifest, permissions, uri: str) -> None:
