@@ -12,11 +12,13 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.core.instance import Child, Instance
+from orchestrator.core.child import Child
+from orchestrator.core.instance import Instance
 from orchestrator.core.states import InstanceId, State
 from orchestrator.errors import ManifestError
 from orchestrator.manifest import Manifest, load_manifest
 from orchestrator.reload_plan import Plan, plan_reload
+from orchestrator.upbringing import describe_faults
 
 if TYPE_CHECKING:
     from orchestrator.supervisor import Supervisor
@@ -73,7 +75,7 @@ class Reloading:
 
         def imported(faults: dict[str, str]) -> None:
             if faults:
-                self._refuse(done, plan, supervisor.describe_faults(faults, manifest))
+                self._refuse(done, plan, describe_faults(manifest, faults))
             elif is_dry:
                 self._answer(done, plan)
             else:

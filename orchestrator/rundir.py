@@ -44,6 +44,7 @@ class RunDir:
         self.logs = path / "logs"
         self.router = path / "router"
         self.tracebacks = path / "tracebacks"
+        self.failures = path / "failures"
         self._lock_fd: int | None = None
 
     def prepare(self) -> None:

@@ -24,6 +24,7 @@ from orchestrator.processes import ExitStatus, Reaper, die_with_parent, kill_all
 from orchestrator.rundir import RunDir
 from orchestrator.supervisor import Supervisor
 from orchestrator.surface import Surface
+from orchestrator.upbringing import describe_faults
 
 #: Exit codes of a start that came to nothing (contract, section 3).
 EXIT_MANIFEST = 2
@@ -145,7 +146,7 @@ def _import_all(
         for fd in abandoned_fds:
             loop.remove_reader(fd)
     if outcome[0]:
-        raise StartError(supervisor.describe_faults(outcome[0]), EXIT_MANIFEST)
+        raise StartError(describe_faults(supervisor.manifest, outcome[0]), EXIT_MANIFEST)
 
 
 class LoggerProcess:

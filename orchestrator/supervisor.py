@@ -11,13 +11,11 @@ import json
 import os
 import random
 import signal
-import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator import foreign
-from orchestrator.checking import find_clashes
 from orchestrator.core import commands as do
 from orchestrator.core import events as happened
 from orchestrator.core.router import RouterSpec
@@ -29,12 +27,13 @@ from orchestrator.incarnations import Incarnations, Listener
 from orchestrator.loop import Loop, Timer
 from orchestrator.manifest import Manifest
 from orchestrator.manifest.model import PeerSection, Program
-from orchestrator.nurseries import NurseryPool, Reports, Upbringing
+from orchestrator.nurseries import NurseryPool
 from orchestrator.processes import ExitStatus, Reaper
+from orchestrator.recording import Recorder
 from orchestrator.rundir import RUN_MARK, RunDir
+from orchestrator.telling import Telling
+from orchestrator.upbringing import clashes, environment_of, order_of, upbringings
 
-#: Seconds between two samples of an Instance's memory; with a limit it is looked at each heartbeat.
-PSS_INTERVAL_S = 30.0
 #: Canary calls missed in a row that condemn the Router.
 CANARY_FAILURES = 3
 
@@ -66,7 +65,6 @@ class Supervisor:
         self.manifest = manifest
         self.run_dir = run_dir
         self.started_at = loop.now()
-        self.listeners: list[Callable[[dict[str, Any]], None]] = []
         self.after_change: list[Callable[[], None]] = []
         self.reports: dict[InstanceId, Report] = {}
         self.launch: Any = None
@@ -84,6 +82,9 @@ class Supervisor:
         self._session: Any = None
         self._is_killing = False
         self._is_settling = False
+        self.telling = Telling(sink)
+        self.telling.publish = self._publish
+        self.recorder = Recorder(loop, run_dir, self.say)
         self._nursery_pipes = sink.open("nursery")
         self.pool = NurseryPool(
             loop,
@@ -137,37 +138,13 @@ class Supervisor:
         it can be. ``done`` gets what is wrong, by Peer; nothing has changed then.
         """
         manifest = manifest or self.manifest
-        peers = {}
-        for name in names:
-            peer = manifest.peers[name]
-            if peer.program is not None:
-                continue  # its code is its own affair
-            peers[name] = Upbringing(
-                peer.app,
-                dict(peer.config),
-                _environment(manifest, peer),
-                peer.cwd,
-                peer.spec.kind.value,
-                is_exec=peer.start_method == "exec",
-            )
         self.pool.bring_up(
-            peers,
+            upbringings(manifest, names),
             done,
             preload=manifest.stack.preload,
-            check=lambda new: self._clashes(manifest, new),
+            check=lambda new: clashes(manifest, {**self.pool.reports, **new}),
             is_trial=is_trial,
         )
-
-    def _clashes(self, manifest: Manifest, new: Reports) -> dict[str, str]:
-        """Find what is wrong between Peers that are each right, once ``new`` are among them."""
-        reports = {**self.pool.reports, **new}
-        reports = {name: reports[name] for name in manifest.peers if name in reports}
-        faults = find_clashes(
-            {name: report["procedures"] for name, report in reports.items()},
-            {name: report["single"] for name, report in reports.items()},
-            {name: peer.spec.replicas for name, peer in manifest.peers.items()},
-        )
-        return {name: f"app: {text}" for name, text in faults.items()}
 
     def take_over(self, manifest: Manifest) -> None:
         """Have another manifest from now on; its Peers are imported, its Router is the same."""
@@ -190,17 +167,6 @@ class Supervisor:
         """Have the Peers of these profiles among all that ``up`` starts, from now on."""
         self.profiles |= frozenset(profiles)
         self.core.dormant = self.manifest.dormant(self.profiles)
-
-    def describe_faults(self, faults: dict[str, str], manifest: Manifest | None = None) -> str:
-        """Give one line for each Peer whose import failed, with its place in the manifest."""
-        manifest = manifest or self.manifest
-        path = manifest.path.name
-        lines = []
-        for name, fault in faults.items():
-            peer = manifest.peers.get(name)
-            where = f"{path}: {name}:" if peer is None else f"{path}:{peer.line}: [peers.{name}]"
-            lines.append(f"{where} {fault}")
-        return "\n".join(lines)
 
     def plan_router(self) -> None:
         """Choose port and tickets, and plan the Router.
@@ -323,7 +289,10 @@ class Supervisor:
                 self._unwatch(command.instance, command.incarnation)
                 self._incarnations.kill(command.instance, command.incarnation, dump=command.dump)
             case do.Report():
-                self._report(command)
+                self.telling.report(command)
+            case do.ReportFailure():
+                report = self.reports.get(command.instance)
+                self.recorder.record(command, report.content if report else {})
             case do.StartRouter():
                 self._start_router()
             case do.StopRouter():
@@ -346,24 +315,9 @@ class Supervisor:
             self._start_program(instance, incarnation, peer, peer.program)
             return
         authid, ticket = self._credential("peer")
-        order = {
-            "instance": str(instance),
-            "name": instance.name,
-            "index": instance.index,
-            "incarnation": incarnation,
-            "app": peer.app,
-            "config": peer.config,
-            "kind": peer.spec.kind.value,
-            "concurrency": peer.concurrency,
-            "queue": peer.queue,
-            "umask": peer.umask,
-            "limits": peer.limits,
+        order = order_of(self.manifest, instance, incarnation)
+        order |= {
             "nofile_soft": self.nofile_soft,
-            "start_timeout_s": peer.spec.start_timeout_s,
-            "stop_grace_s": peer.spec.stop_grace_s,
-            "pss_interval_s": PSS_INTERVAL_S if peer.spec.max_memory_bytes is None else 0.0,
-            "debug": self.manifest.stack.debug,
-            "stack": self.manifest.stack.name,
             "url": self.launch.stack_url,
             "realm": self.launch.realm,
             "authid": authid,
@@ -382,7 +336,7 @@ class Supervisor:
             "WAMPY_TICKET": ticket,
             "WAMPY_INSTANCE": str(instance),
         }
-        env = {**_environment(self.manifest, peer), **{k: v for k, v in known.items() if v}}
+        env = {**environment_of(self.manifest, peer), **{k: v for k, v in known.items() if v}}
         self._incarnations.start(
             instance,
             incarnation,
@@ -561,60 +515,31 @@ class Supervisor:
         lines = self._sink.last_lines("router")
         reason = self.launch.explain(status.code, status.signal, lines)
         self._sink.release(self._router_pipes)
+        router = self.core.router
+        is_asked_for, began_at = router.state is State.STOPPING, router.started_at
         self.router_event(happened.RouterExited(reason, random.uniform(-1, 1)))
+        if not is_asked_for:
+            self.recorder.record_router(
+                reason,
+                status.code,
+                status.signal,
+                lived_s=0.0 if began_at is None else self.loop.now() - began_at,
+                then="given up" if router.state is State.FATAL else "started again",
+            )
 
     # ------------------------------------------------------------------ telling
 
     def say(self, text: str, *, level: str = "INFO", **fields: Any) -> None:
         """Write one line of the stack's own log."""
-        self._sink.log({"level": level, "message": text, **fields})
-
-    def _report(self, report: do.Report) -> None:
-        reason = f" ({report.reason})" if report.reason else ""
-        ready = ", ready" if report.ready else ""
-        delay = f", next start in {report.delay_s:.1f} s" if report.delay_s else ""
-        if report.old is not report.new or report.reason or report.ready:
-            bad = report.new in (State.BACKOFF, State.FATAL)
-            level = "ERROR" if report.new is State.FATAL else "WARNING" if bad else "INFO"
-            text = f"{report.instance}: {report.new.value}{ready}{reason}{delay}"
-            self.say(text, level=level, pid=report.pid, incarnation=report.incarnation)
-        self._publish(
-            {
-                "instance": str(report.instance),
-                "old": report.old.value,
-                "new": report.new.value,
-                "ready": report.ready,
-                "incarnation": report.incarnation,
-                "pid": report.pid,
-                "reason": report.reason,
-                "at": time.time(),
-            }
-        )
+        self.telling.say(text, level=level, **fields)
 
     def _report_router(self, report: do.ReportRouter) -> None:
-        reason = f" ({report.reason})" if report.reason else ""
-        ready = f", ready at {self.launch.public_url}" if report.ready else ""
-        bad = report.new in (State.BACKOFF, State.FATAL) or (
-            report.new is State.RUNNING and not report.ready
-        )
-        level = "ERROR" if report.new is State.FATAL else "WARNING" if bad else "INFO"
-        self.say(f"router: {report.new.value}{ready}{reason}", level=level)
-        self._publish(
-            {
-                "instance": "router",
-                "old": report.old.value,
-                "new": report.new.value,
-                "ready": report.ready,
-                "incarnation": self.core.router.restarts + 1,
-                "pid": self.core.router.pid,
-                "reason": report.reason,
-                "at": time.time(),
-            }
+        router = self.core.router
+        self.telling.report_router(
+            report, url=self.launch.public_url, incarnation=router.restarts + 1, pid=router.pid
         )
 
     def _publish(self, transition: dict[str, Any]) -> None:
-        for listener in list(self.listeners):
-            listener(transition)
         if self._session is not None:
             topic = f"wampy.{self.manifest.stack.name}.transition"
             self._session.publish(topic, transition, ["operator"])
@@ -643,29 +568,6 @@ class Supervisor:
         self.pool.close()
         # The logger ends when it has read all pipes to their end.
         self._nursery_pipes.close_write_ends()
-        self.say("stopped" + (f": {finish.reason}" if finish.reason else ""))
-        for listener in list(self.listeners):
-            listener(
-                {
-                    "instance": None,
-                    "stack": "stopped",
-                    "exit_code": finish.exit_code,
-                    "reason": finish.reason,
-                    "at": time.time(),
-                }
-            )
+        self.telling.stopped(finish)
         # Whoever waits on the control socket gets the answer first.
         self.loop.call_later(0.02, self.loop.stop)
-
-
-def _environment(manifest: Manifest, peer: PeerSection) -> dict[str, str]:
-    """Give the environment of a Peer's processes."""
-    environment = {
-        **manifest.environ,
-        **peer.env,
-        RUN_MARK: os.environ.get(RUN_MARK, ""),
-        "WAMPY_STACK": manifest.stack.name,
-    }
-    # What tells the system that the stack is up is not a Peer's to use.
-    environment.pop("NOTIFY_SOCKET", None)
-    return environment

@@ -13,13 +13,15 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from orchestrator.control.server import ControlServer
-from orchestrator.core.instance import Child, Instance
+from orchestrator.core.child import Child
+from orchestrator.core.instance import Instance
 from orchestrator.core.spec import Kind
 from orchestrator.core.states import InstanceId, State
 from orchestrator.errors import Refused, UnknownTarget
 from orchestrator.logs.reader import LogReader
 from orchestrator.reloading import Reloading
 from orchestrator.supervisor import Supervisor
+from orchestrator.upbringing import describe_faults
 from orchestrator.watching import Watching
 
 Outcome = dict[str, Any]
@@ -121,9 +123,16 @@ class Surface:
             },
         }
 
+    def why(self, target: str) -> list[dict[str, Any]]:
+        """Give the last failures of an Instance, a Peer or ``router``, the last one last."""
+        failures = self._supervisor.recorder.failures
+        names = ["router"] if target == "router" else [str(i) for i in self._resolve([target])]
+        found = [failure for name in names for failure in failures.of(name)]
+        return sorted(found, key=lambda one: float(one["at"]))
+
     def subscribe(self, listener: Callable[[dict[str, Any]], None]) -> Callable[[], None]:
         """Hear every transition from now on; the result ends that."""
-        listeners = self._supervisor.listeners
+        listeners = self._supervisor.telling.listeners
         listeners.append(listener)
         return lambda: listeners.remove(listener) if listener in listeners else None
 
@@ -207,7 +216,7 @@ class Surface:
 
         def imported(faults: dict[str, str]) -> None:
             if faults:
-                text = self._supervisor.describe_faults(faults)
+                text = describe_faults(self._supervisor.manifest, faults)
                 done([_outcome(self._core.instances[i], False, text) for i in ids])
                 return
 

@@ -27,6 +27,7 @@ COMMANDS = {
     "restart": "Restart with the code on the disk, rolling where there are replicas.",
     "scale": "Have more or fewer Instances of a Peer.",
     "reload": "Take over what has changed in the manifest and in the code.",
+    "why": "Tell why an Instance failed.",
     "check": "Check the manifest and the Peers' code.",
     "call": "Call a procedure and print its result as JSON.",
     "publish": "Publish an event.",

@@ -93,10 +93,11 @@ def exit_text(last: dict[str, Any] | None) -> str:
         return "-"
     if last.get("cause"):
         return _one_line(str(last["cause"]))
-    return f"code {last['code']}" if last.get("signal") is None else _signal_text(last["signal"])
+    return f"code {last['code']}" if last.get("signal") is None else signal_text(last["signal"])
 
 
-def _signal_text(signal: Any) -> str:
+def signal_text(signal: Any) -> str:
+    """Give the name of a signal's number."""
     if not isinstance(signal, int):
         return str(signal)
     import signal as signals

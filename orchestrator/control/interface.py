@@ -66,6 +66,10 @@ class StackControl(Protocol):
         """Send a signal."""
         ...
 
+    def why(self, target: str) -> list[dict[str, Any]]:
+        """Give the last failures, see ``failures``."""
+        ...
+
     def subscribe(self, listener: Callable[[dict[str, Any]], None]) -> Callable[[], None]:
         """Hear every transition; the result ends that."""
         ...

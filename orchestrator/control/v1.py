@@ -1,7 +1,8 @@
 """The JSON face of the control socket: ``/v1/…``.
 
 ``GET ps``; ``GET events``, a stream of JSON lines: a snapshot, then every transition; ``GET
-logs?name=search&tail=100``, the last lines as JSON lines; ``POST up``, ``start``, ``stop``,
+logs?name=search&tail=100``, the last lines as JSON lines; ``GET why?name=search:0``, what has
+failed, as ``{"failures": [...]}``, see ``orchestrator.failures``; ``POST up``, ``start``, ``stop``,
 ``restart``, ``scale``, ``wait``, ``down``, ``kill``, ``signal`` with a JSON object, answered when
 it has come about: 200 with ``{"outcomes": [...]}``, 400 for a body that is not understood, 404 for
 a target that is not there, 408 when ``timeout_s`` has passed first (the request itself goes on),
@@ -69,6 +70,9 @@ class JsonFace:
                 _answer(exchange, 200, self._stack.snapshot())
             elif exchange.method == "GET" and what == "events":
                 self._events(exchange)
+            elif is_read and what == "why":
+                name = _query(exchange).get("name", ["all"])[-1]
+                _answer(exchange, 200, {"failures": self._stack.why(name)})
             elif is_read and what == "logs":
                 self._read_logs(exchange)
             elif exchange.method == "POST" and what == "signal":
@@ -137,9 +141,7 @@ class JsonFace:
         _answer(exchange, 200, {"outcomes": []})
 
     def _read_logs(self, exchange: Exchange) -> None:
-        from urllib.parse import parse_qs
-
-        query = parse_qs(exchange.target.partition("?")[2])
+        query = _query(exchange)
         try:
             tail = int(query.get("tail", ["100"])[-1])
             since = float(query["since"][-1]) if "since" in query else None
@@ -168,6 +170,12 @@ class JsonFace:
 
 def _answer(exchange: Exchange, status: int, content: Any) -> None:
     exchange.answer(status, _JSON, json.dumps(content).encode())
+
+
+def _query(exchange: Exchange) -> dict[str, list[str]]:
+    from urllib.parse import parse_qs
+
+    return parse_qs(exchange.target.partition("?")[2])
 
 
 def _body(exchange: Exchange) -> dict[str, Any]:

@@ -77,6 +77,26 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
+class ReportFailure:
+    """An incarnation ended, or did not come about, though nobody asked for that.
+
+    Attributes:
+        lived_s: from its start.
+        then: what is done about it, for people.
+    """
+
+    instance: InstanceId
+    incarnation: int
+    pid: int | None
+    cause: str
+    code: int | None
+    signal: int | None
+    lived_s: float
+    was_ready: bool
+    then: str
+
+
+@dataclass(frozen=True, slots=True)
 class StartRouter:
     """Start the Router's process (external: only connect)."""
 
@@ -119,6 +139,7 @@ Command = (
     | TerminateChild
     | KillChild
     | Report
+    | ReportFailure
     | StartRouter
     | StopRouter
     | KillRouter

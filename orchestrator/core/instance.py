@@ -15,12 +15,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from orchestrator.core.child import Child, Exit, describe_exit
 from orchestrator.core.commands import (
     Command,
     DrainChild,
     HandOver,
     KillChild,
     Report,
+    ReportFailure,
     SpawnChild,
     TakeBack,
     TerminateChild,
@@ -46,30 +48,6 @@ from orchestrator.core.states import InstanceId, State, UnexpectedEvent
 TERM_GRACE_S = 5.0
 #: Seconds after which SIGKILL is sent again, should the first have met an empty process group.
 KILL_AGAIN_S = 1.0
-
-
-@dataclass(slots=True)
-class Child:
-    """One incarnation: its process once it is known, and how far its end has come."""
-
-    incarnation: int
-    pid: int | None = None
-    was_ready: bool = False
-    #: Random in [-1, 1]: not all replicas are to be recycled at the same moment.
-    spread: float = 0.0
-    ending: str | None = None  # None, "handed over", "draining", "terminated", "killed"
-    cause: str | None = None
-    deadline: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Exit:
-    """How the last incarnation ended. ``at`` is monotonic seconds."""
-
-    code: int | None
-    signal: int | None
-    cause: str
-    at: float
 
 
 @dataclass(slots=True)
@@ -199,6 +177,12 @@ class Instance:
         return self._terminate(self.child, now)
 
     def _spawn_failed(self, event: SpawnFailed, now: float) -> list[Command]:
+        child, began_at = self.child, self.started_at
+        assert child is not None
+        commands = self._after_failed_spawn(event, now)
+        return [*commands, self._failure(child, began_at, now)]
+
+    def _after_failed_spawn(self, event: SpawnFailed, now: float) -> list[Command]:
         self.child = None
         self.last_exit = Exit(None, None, event.reason, now)
         if any(old.ending == "handed over" for old in self.outgoing.values()):
@@ -294,10 +278,43 @@ class Instance:
 
     def _exited(self, event: ChildExited, now: float) -> list[Command]:
         """STARTING or RUNNING: nobody asked for that, except of a job."""
-        child = self.child
+        child, began_at = self.child, self.started_at
         assert child is not None
-        self.child = None
         cause = child.cause or event.reason or describe_exit(event.code, event.signal)
+        commands = self._after_exit(child, cause, event, now)
+        if self.state is State.EXITED and event.code in self.spec.success_exit_codes:
+            return commands
+        return [*commands, self._failure(child, began_at, now)]
+
+    def _failure(self, child: Child, began_at: float | None, now: float) -> ReportFailure:
+        assert self.last_exit is not None
+        known = {
+            State.STARTING: "started again at once",
+            State.RUNNING: "the incarnation before it goes on",
+            State.EXITED: "left as it is, as its restart policy says",
+            State.FATAL: f"given up: {self.reason}",
+            State.STOPPED: "stopped",
+            State.STOPPING: "being stopped",
+        }
+        then = known.get(self.state)
+        if then is None and self.deadline is not None:
+            then = f"started again after {max(0.0, self.deadline - now):.1f} s"
+        return ReportFailure(
+            self.id,
+            child.incarnation,
+            child.pid,
+            self.last_exit.cause,
+            self.last_exit.code,
+            self.last_exit.signal,
+            0.0 if began_at is None else now - began_at,
+            child.was_ready,
+            then or f"to be started again: {self.held or self.reason}",
+        )
+
+    def _after_exit(
+        self, child: Child, cause: str, event: ChildExited, now: float
+    ) -> list[Command]:
+        self.child = None
         self.last_exit = Exit(event.code, event.signal, cause, now)
         is_success = event.code in self.spec.success_exit_codes and child.cause is None
         if any(old.ending == "handed over" for old in self.outgoing.values()):
@@ -394,11 +411,15 @@ class Instance:
         return []
 
     def _exited_stopping(self, event: ChildExited, now: float) -> list[Command]:
-        assert self.child is not None
-        cause = self.child.cause or "stopped"
+        child = self.child
+        assert child is not None
+        cause = child.cause or "stopped"
         self.last_exit = Exit(event.code, event.signal, cause, now)
         self.child = None
-        return self._stopped_if_gone()
+        commands = self._stopped_if_gone()
+        if child.cause is not None:
+            commands.append(self._failure(child, self.started_at, now))
+        return commands
 
     def _stopped_if_gone(self) -> list[Command]:
         return [self._enter(State.STOPPED)] if self.is_gone else []
@@ -474,11 +495,6 @@ class Instance:
         for old in self.outgoing.values():
             commands += self._escalate(old, now)
         return commands
-
-
-def describe_exit(code: int | None, signal: int | None) -> str:
-    """Say in a few words how a process ended: ``exit code 3``, ``killed by signal 9``."""
-    return f"killed by signal {signal}" if signal is not None else f"exit code {code}"
 
 
 Action = Callable[[Instance, Any, float], list[Command]]

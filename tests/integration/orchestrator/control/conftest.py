@@ -55,6 +55,9 @@ class FakeStack:
         self.scaled = scale
         done([])
 
+    def why(self, target: str) -> list[dict[str, Any]]:
+        return [{"name": one["instance"], "cause": "it was old"} for one in self._named([target])]
+
     def watch(self, is_on: bool) -> None:
         self.is_watching = is_on
 

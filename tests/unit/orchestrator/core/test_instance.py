@@ -40,7 +40,11 @@ def crash(instance: Instance, now: float, *, code: int | None = 1) -> list[do.Co
 
 
 def kinds(commands: list[do.Command]) -> list[type]:
-    return [type(command) for command in commands if not isinstance(command, do.Report)]
+    return [
+        type(command)
+        for command in commands
+        if not isinstance(command, do.Report | do.ReportFailure)
+    ]
 
 
 def test_the_table_is_total() -> None:
@@ -61,7 +65,7 @@ def test_the_impossible_is_told_and_changes_nothing(state: State, event: type) -
     arguments = {name: fields[name] for name in names if name in fields}
     if "incarnation" in names:
         arguments["incarnation"] = 7
-        from orchestrator.core.instance import Child
+        from orchestrator.core.child import Child
 
         instance.child = Child(7)
     before = replace(instance)
@@ -390,3 +394,41 @@ def test_backoff_grows_to_its_bound(failures: int, delay_s: float) -> None:
 def test_backoff_jitter_is_a_share_of_the_delay() -> None:
     assert Backoff().delay_s(1, 1.0) == pytest.approx(0.12)
     assert Backoff().delay_s(1, -1.0) == pytest.approx(0.08)
+
+
+# ---------------------------------------------------------------------- failures, reported
+
+
+def failure_of(commands: list[do.Command]) -> do.ReportFailure | None:
+    return next((one for one in commands if isinstance(one, do.ReportFailure)), None)
+
+
+@pytest.mark.parametrize("policy", list(RestartPolicy))
+@pytest.mark.parametrize(("code", "signum"), [(0, None), (1, None), (78, None), (None, 9)])
+def test_what_becomes_of_each_end_under_each_policy(
+    policy: RestartPolicy, code: int | None, signum: int | None
+) -> None:
+    instance = running(replace(SPEC, restart=policy))
+    commands = instance.handle(happened.ChildExited(1, code, signum), 5.0)
+    failure = failure_of(commands)
+    is_success = code == 0
+    if code == 78:
+        expected = State.FATAL
+    elif policy is RestartPolicy.ALWAYS or (policy is RestartPolicy.ON_FAILURE and not is_success):
+        expected = State.STARTING
+    else:
+        expected = State.EXITED
+    assert instance.state is expected
+    if expected is State.EXITED and is_success:
+        assert failure is None
+    else:
+        assert failure is not None
+        assert (failure.code, failure.signal, failure.was_ready) == (code, signum, True)
+        assert (
+            failure.then
+            == {
+                State.STARTING: "started again at once",
+                State.FATAL: "given up: exit code 78",
+                State.EXITED: "left as it is, as its restart policy says",
+            }[expected]
+        )
