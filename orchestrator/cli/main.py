@@ -21,6 +21,7 @@ COMMANDS = {
     "up": "Start the stack and follow its logs; Ctrl-C stops it.",
     "down": "Stop the stack, the Router last.",
     "ps": "Show the Router and all Instances.",
+    "top": "Show what ps shows, live.",
     "logs": "Show what Peers and Router wrote.",
     "start": "Start Peers or Instances.",
     "stop": "Stop Peers or Instances, drained.",
