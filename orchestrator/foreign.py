@@ -3,7 +3,8 @@
 Rules:
 
 - ready: each of ``provides`` is registered, by a session of the Instance's own processes where that
-  can be known (a TCP connection on this machine); without ``provides``, as soon as it runs;
+  can be known (a TCP connection on this machine); without ``provides`` and heartbeat, when it has
+  run for RUNS_S;
 - alive: its ``heartbeat_procedure`` answers, if it has one, and the kernel has no other word;
 - a program has no channel to us: it is told to end by SIGTERM, which is its draining.
 """
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 #: Seconds between two looks at one that is starting: at first, and at most.
 LOOK_FIRST_S = 0.05
 LOOK_MAX_S = 0.5
+#: Seconds that one must have run of which nothing else can be seen (supervisor's startsecs).
+RUNS_S = 1.0
 #: Sessions of a procedure that are looked at.
 _MOST_CALLEES = 1000
 
@@ -151,7 +154,8 @@ class ForeignWatch:
         self._is_over = False
         #: Whether a session is the Instance's own.
         self._is_own: dict[int, bool] = {}
-        self._timer: Timer | None = loop.call_later(0, self.look)
+        is_seen = program.provides or program.heartbeat_procedure
+        self._timer: Timer | None = loop.call_later(0 if is_seen else RUNS_S, self.look)
 
     def end(self) -> None:
         """Look no more. Idempotent."""

@@ -484,7 +484,8 @@ class Supervisor:
             self._session.connect()
             return
         pipes = self._router_pipes = self._sink.open("router")
-        environ = {k: v for k, v in self.manifest.environ.items() if not k.startswith("NOTIFY_")}
+        not_its = ("NOTIFY_", "WATCHDOG_")
+        environ = {k: v for k, v in self.manifest.environ.items() if not k.startswith(not_its)}
         environ[RUN_MARK] = os.environ.get(RUN_MARK, "")
         try:
             self._router = RouterProcess(

@@ -42,8 +42,9 @@ def environment_of(manifest: Manifest, peer: PeerSection) -> dict[str, str]:
         RUN_MARK: os.environ.get(RUN_MARK, ""),
         "WAMPY_STACK": manifest.stack.name,
     }
-    # What tells the system that the stack is up is not a Peer's to use.
-    environment.pop("NOTIFY_SOCKET", None)
+    # What tells the system that the stack is up, and lives, is not a Peer's to use.
+    for name in ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"):
+        environment.pop(name, None)
     return environment
 
 

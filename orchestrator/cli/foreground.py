@@ -11,6 +11,7 @@ Rules:
 
 from __future__ import annotations
 
+import os
 import queue
 import signal
 import threading
@@ -21,7 +22,9 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.cli.ending import StackEnd, watched_end
 from orchestrator.cli.exits import CommandError, ExitCode
+from orchestrator.cli.first_process import reap_orphans
 from orchestrator.cli.following import LineStyle, LogLines
+from orchestrator.cli.notify import ServiceManager
 from orchestrator.cli.output import is_coloured
 from orchestrator.cli.printing import Printer
 
@@ -29,6 +32,11 @@ if TYPE_CHECKING:
     from orchestrator.control.client import ControlClient
     from orchestrator.manifest import Manifest
 
+#: Seconds until somebody who waits for the stack is told on what it waits; then again and again.
+PATIENCE_S = 2.0
+IMPATIENT_S = 5.0
+#: Instances that such a line names.
+MOST_NAMED = 5
 #: Seconds that what is left of the stack's own processes gets in the end.
 _LAST_PROCESSES_S = 10.0
 #: Seconds that a terminal gets to take the last lines.
@@ -74,10 +82,13 @@ class Foreground:
         self._client: ControlClient | None = None
         self._snapshot: dict[str, Any] = {}
         #: Why the stack is being stopped by us: None while it is not.
-        self._stopping: ExitCode | None = None
+        self._stopping: int | None = None
         self._is_killing = False
         self._has_fatal = False
-        self._code = ExitCode.DONE
+        self._code: int = ExitCode.DONE
+        self._manager = ServiceManager(os.environ)
+        #: When somebody who waits is told next on what.
+        self._patient_until = time.monotonic() + PATIENCE_S
 
     def run(self) -> int:
         """Start or join the stack and stay until it has ended, or need not be watched any more.
@@ -91,6 +102,7 @@ class Foreground:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._signalled)
         self._printer.start()
+        reap_orphans()
         try:
             client = self._launch()
             if client is None:
@@ -102,6 +114,7 @@ class Foreground:
             self._snapshot = client.ps()
             with watched_end(self._snapshot) as end:
                 self._ask("events", self._read_events)
+                self._manager.watch(lambda: _answers(client))
                 if self._stopping is not None:
                     self._stop()
                 else:
@@ -161,7 +174,12 @@ class Foreground:
         launch = Launch(self._manifest)
         self._ask("launched", launch.run)
         while True:
-            kind, content = self._inbox.get()
+            try:
+                kind, content = self._inbox.get(timeout=self._patience_s())
+            except queue.Empty:
+                self._patient_until = time.monotonic() + IMPATIENT_S
+                self._printer.say("wampy: starting; the Peers' modules are being imported")
+                continue
             if kind == "signal":
                 if self._stopping is not None:
                     launch.give_up()
@@ -177,7 +195,11 @@ class Foreground:
     def _follow(self, end: StackEnd) -> bool:
         """Handle what happens until the end; gives whether the stack has ended."""
         while True:
-            kind, content = self._inbox.get()
+            try:
+                kind, content = self._inbox.get(timeout=self._patience_s())
+            except queue.Empty:
+                self._tell_progress()
+                continue
             if kind == "signal":
                 if self._is_joined and not self._stopping:
                     self._printer.say("wampy: the stack runs on; wampy down stops it")
@@ -186,6 +208,11 @@ class Foreground:
                 self._interrupt(content)
             elif kind == "event":
                 self._heard(content)
+            elif kind == "progress":
+                if not isinstance(content, BaseException) and self._stopping is None:
+                    text = progress_of(content)
+                    self._printer.say(f"wampy: {text}")
+                    self._manager.status(text)
             elif kind == "up":
                 if self._is_up(content):
                     return False
@@ -219,15 +246,17 @@ class Foreground:
     def _stop(self) -> None:
         assert self._client is not None
         client = self._client
+        self._manager.stopping()
         self._ask("down", lambda: client.down(timeout_s=None))
 
-    def _stop_with(self, code: ExitCode) -> None:
+    def _stop_with(self, code: int) -> None:
         if self._stopping is None:
             self._stopping = code
             self._stop()
 
     def _is_up(self, outcome: Any) -> bool:
         """Take the answer to ``up``; gives whether this process is done with that."""
+        self._patient_until = float("inf")
         if self._stopping is not None or _is_end(outcome):
             return False
         failed: list[str] = []
@@ -244,7 +273,10 @@ class Foreground:
         for text in failed:
             self._printer.say(f"wampy: {text}")
         if not failed:
-            self._printer.say(f"wampy: {self._summary(len(outcome))}")
+            summary = self._summary(len(outcome))
+            self._printer.say(f"wampy: {summary}")
+            stays = self._snapshot["pid"] if self._wishes.is_detached else None
+            self._manager.ready(summary, main_pid=stays)
         if self._wishes.is_detached:
             if failed:
                 self._printer.say(f"wampy: {self._fate()}")
@@ -287,20 +319,33 @@ class Foreground:
         if not (is_exit and self._wishes.is_aborting_on_exit) or self._stopping is not None:
             return
         name = event["instance"]
-        is_clean = state == "EXITED" and self._exit_code_of(name) == 0
         self._printer.say(f"wampy: {name} ended ({event.get('reason') or state}): stopping")
-        self._stop_with(ExitCode.DONE if is_clean else ExitCode.FAILED)
+        self._stop_with(self._exit_code_of(name))
 
-    def _exit_code_of(self, instance: str) -> int | None:
+    def _exit_code_of(self, instance: str) -> int:
+        """Give the exit code of an Instance as a shell would; 1 where there is none."""
         assert self._client is not None
         try:
             rows = self._client.ps()["instances"]
         except Exception:
             # It ends anyway; then it counts as unclean.
+            return ExitCode.FAILED
+        last = next((row["exit"] for row in rows if row["instance"] == instance), None) or {}
+        if last.get("signal") is not None:
+            return 128 + int(last["signal"])
+        code = last.get("code")
+        return code if isinstance(code, int) else ExitCode.FAILED
+
+    def _patience_s(self) -> float | None:
+        if self._patient_until == float("inf"):
             return None
-        last = next((row["exit"] for row in rows if row["instance"] == instance), None)
-        code = None if last is None else last.get("code")
-        return code if isinstance(code, int) else None
+        return max(0.0, self._patient_until - time.monotonic())
+
+    def _tell_progress(self) -> None:
+        """Find out what is still waited for, in a thread, since that may take a while, too."""
+        assert self._client is not None
+        self._patient_until = time.monotonic() + IMPATIENT_S
+        self._ask("progress", self._client.ps)
 
     def _over(self) -> None:
         """The stack has ended; by us, by somebody else's ``down``, or because it gave up."""
@@ -313,6 +358,31 @@ class Foreground:
             self._code = ExitCode.GAVE_UP
         why = "its supervisor was killed" if crashed else "stopped"
         self._printer.say(f"wampy: {self._manifest.stack.name} has ended: {why}")
+
+
+def _answers(client: ControlClient) -> bool:
+    try:
+        client.ps()
+    except Exception:
+        # Broad: whatever it is, it is no answer.
+        return False
+    return True
+
+
+def progress_of(snapshot: dict[str, Any]) -> str:
+    """Say how far a stack is that starts: how many are ready, and what the others wait for."""
+    router = snapshot["router"]
+    if not router["ready"]:
+        reason = f" ({router['reason']})" if router.get("reason") else ""
+        return f"waiting for the router, which is {router['state']}{reason}"
+    rows = [row for row in snapshot["instances"] if row["state"] != "STOPPED" or row["reason"]]
+    waiting = [row for row in rows if not row["ready"] and not row["completed"]]
+    texts = [
+        f"{row['instance']} {row['state']}" + (f" ({row['reason']})" if row["reason"] else "")
+        for row in waiting[:MOST_NAMED]
+    ]
+    more = f" and {len(waiting) - MOST_NAMED} more" if len(waiting) > MOST_NAMED else ""
+    return f"{len(rows) - len(waiting)} of {len(rows)} ready; waiting for {', '.join(texts)}{more}"
 
 
 def _is_end(content: Any) -> bool:
