@@ -4,6 +4,8 @@ from __future__ import annotations
 
 #: What the stack says itself; no Peer may have this name.
 STACK = "stack"
+#: All lines of all of them once more, as they come; each with the name of who wrote it.
+MERGED = "merged.log"
 #: Stream names in file names.
 STREAMS = {"stdout": "out", "stderr": "err"}
 

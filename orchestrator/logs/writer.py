@@ -18,7 +18,7 @@ import time
 from typing import Any
 
 from orchestrator import channel
-from orchestrator.logs.names import STACK, file_name
+from orchestrator.logs.names import MERGED, STACK, STREAMS, file_name
 
 #: A line longer than this is cut in several.
 LONGEST_LINE = 64 * 1024
@@ -188,11 +188,11 @@ class Logger:
     def _write(self, stream: Stream, lines: list[bytes]) -> None:
         if lines:
             at = _now()
+            instance, kind = stream.instance, stream.stream
             texts = [line.decode("utf-8", "backslashreplace").rstrip("\r") for line in lines]
-            self._put(
-                file_name(stream.instance, stream.stream),
-                [self._line(at, stream.instance, stream.stream, {"text": text}) for text in texts],
-            )
+            whole = [self._line(at, instance, kind, {"text": text}) for text in texts]
+            self._put(file_name(instance, kind), at, whole)
+            self._merge(f"{instance} {STREAMS[kind]}", at, whole)
 
     def _write_own(self, record: dict[str, Any]) -> None:
         level = record.get("level", "INFO")
@@ -200,7 +200,15 @@ class Logger:
         fields = record if self._is_json else {"text": f"{level} {message}"}
         at = record.pop("at", None) or _now()
         lines = [self._line(at, STACK, "stdout", {**fields, "text": fields.get("text", message)})]
-        self._put(file_name(STACK, "stdout"), lines)
+        self._put(file_name(STACK, "stdout"), at, lines)
+        self._merge(STACK, at, lines)
+
+    def _merge(self, who: str, at: str, lines: list[bytes]) -> None:
+        """Write lines once more, into the file that has all; JSON tells by itself who wrote it."""
+        if not self._is_json:
+            stamp = f"{at} ".encode()
+            lines = [stamp + who.encode() + b" " + line.removeprefix(stamp) for line in lines]
+        self._put(MERGED, at, lines)
 
     def _line(self, at: str, instance: str, stream: str, fields: dict[str, Any]) -> bytes:
         if self._is_json:
@@ -210,14 +218,14 @@ class Logger:
         text = fields["text"].replace("\r", "\\r").replace("\n", "\\n")
         return f"{at} {text}\n".encode("utf-8", "replace")
 
-    def _put(self, name: str, lines: list[bytes]) -> None:
+    def _put(self, name: str, at: str, lines: list[bytes]) -> None:
         file = self._files.get(name)
         if file is None:
             path = os.path.join(self._folder, name)
             file = self._files[name] = LogFile(path, self._max_bytes, self._keep)
         if file.dropped:
             text = f"{file.dropped} lines could not be written and are lost"
-            lost = self._line(_now(), STACK, "stdout", {"text": text})
+            lost = self._line(at, STACK, "stdout", {"text": text})
             before, file.dropped = file.dropped, 0
             file.write([lost])
             if file.dropped:
