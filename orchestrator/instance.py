@@ -2,8 +2,8 @@
 
 The main thread does nothing but that, so the supervisor can tell a hung process (no answer here)
 from a hung Session (no answer to the heartbeat RPC). Messages on the channel, from the supervisor:
-``ping`` (answered by ``pong``), ``drain``, ``hand_over``, ``take_back``; to it: ``started``,
-``session`` (``lost`` or ``joined``), ``failed`` with a reason. Its end means that the
+``ping`` (answered by ``pong``), ``level``, ``drain``, ``hand_over``, ``take_back``; to it:
+``started``, ``session`` (``lost`` or ``joined``), ``failed`` with a reason. Its end means that the
 supervisor is gone: the Instance ends then, with its whole process group.
 """
 
@@ -90,8 +90,7 @@ def _look_like_new(order: dict[str, Any], stdout: int, stderr: int, supervisor_p
     rlimits.apply(order["limits"], order["nofile_soft"])
     dump = os.open(order["tracebacks"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     faulthandler.register(signal.SIGUSR2, file=dump, all_threads=True, chain=False)
-    if order["debug"]:
-        logging.getLogger().setLevel(logging.DEBUG)
+    logging.getLogger().setLevel(order["level"])
 
 
 def _wait_for_parent(supervisor_pid: int) -> None:
@@ -174,6 +173,8 @@ class Incarnation:
             self._tell({"pong": message["ping"]})
         elif "drain" in message:
             self._in_thread("drain", self._drain, float(message["drain"]), 0)
+        elif "level" in message:
+            logging.getLogger().setLevel(message["level"])
         elif "hand_over" in message:
             self._in_thread("hand over", self._host.hand_over)
         elif "take_back" in message:

@@ -73,6 +73,8 @@ class Supervisor:
         self.nofile_soft: int | None = None
         #: Profiles that ``up`` has asked for so far.
         self.profiles: frozenset[str] = frozenset()
+        #: What ``level`` has set.
+        self._levels: dict[InstanceId, str] = {}
         self._foreign: dict[InstanceId, ForeignWatch] = {}
         self.reaper = reaper
         self._sink = sink
@@ -162,6 +164,13 @@ class Supervisor:
             is_paced_anew = former and former.spec.heartbeat != instance.spec.heartbeat
             if is_paced_anew and child is not None and instance.state is State.RUNNING:
                 self._watch(instance.id, child.incarnation)
+
+    def set_level(self, instance: InstanceId, level: str) -> None:
+        """Have an Instance log from this level on, and each incarnation of it to come."""
+        self._levels[instance] = level
+        child = self.core.instances[instance].child
+        if child is not None:
+            self._incarnations.tell(instance, child.incarnation, {"level": level})
 
     def activate(self, profiles: Iterable[str]) -> None:
         """Have the Peers of these profiles among all that ``up`` starts, from now on."""
@@ -318,6 +327,7 @@ class Supervisor:
         order = order_of(self.manifest, instance, incarnation)
         order |= {
             "nofile_soft": self.nofile_soft,
+            "level": self._levels.get(instance, "DEBUG" if self.manifest.stack.debug else "INFO"),
             "url": self.launch.stack_url,
             "realm": self.launch.realm,
             "authid": authid,

@@ -179,6 +179,23 @@ class Surface:
         else:
             self._watching.end()
 
+    def set_level(self, target: str, level: str) -> None:
+        """Have Instances, or with ``stack`` the stack itself, log from this level on.
+
+        Raises:
+            UnknownTarget: there is no such Peer or Instance.
+            Refused: it is a program, whose levels are its own affair.
+        """
+        if target == "stack":
+            self._supervisor.telling.level = level
+            return
+        ids = self._resolve([target])
+        for name in {i.name for i in ids}:
+            if self._supervisor.manifest.peers[name].program is not None:
+                raise Refused(f"{name} is a program of its own: what it logs is its own affair")
+        for instance in ids:
+            self._supervisor.set_level(instance, level)
+
     def _check_scale(self, scale: dict[str, int]) -> None:
         for name, replicas in scale.items():
             if name not in self._core.specs:

@@ -15,6 +15,7 @@ from orchestrator.core.states import State
 from orchestrator.logs.sink import LogSink
 
 Transition = dict[str, Any]
+_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
 class Telling:
@@ -26,10 +27,14 @@ class Telling:
     def __init__(self, sink: LogSink) -> None:
         self._sink = sink
         self.listeners: list[Callable[[Transition], None]] = []
+        #: Lines of a lower level are not written: DEBUG, INFO, WARNING or ERROR.
+        self.level = "INFO"
         self.publish: Callable[[Transition], None] = lambda transition: None
 
     def say(self, text: str, *, level: str = "INFO", **fields: Any) -> None:
         """Write one line of the stack's own log."""
+        if _LEVELS.index(level) < _LEVELS.index(self.level):
+            return
         self._sink.log({"level": level, "message": text, **fields})
 
     def report(self, report: do.Report) -> None:

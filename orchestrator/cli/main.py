@@ -23,6 +23,7 @@ COMMANDS = {
     "ps": "Show the Router and all Instances.",
     "top": "Show what ps shows, live.",
     "logs": "Show what Peers and Router wrote.",
+    "level": "Set what a Peer logs, as it runs.",
     "start": "Start Peers or Instances.",
     "stop": "Stop Peers or Instances, drained.",
     "restart": "Restart with the code on the disk, rolling where there are replicas.",

@@ -110,6 +110,10 @@ class ControlClient:
         """Send a signal to a Peer's processes."""
         self._act("signal", {"names": [name], "signal": signum}, QUESTION_TIMEOUT_S)
 
+    def set_level(self, name: str, level: str) -> None:
+        """Have a Peer's Instances, or ``stack``, log from DEBUG, INFO, WARNING or ERROR on."""
+        self._act("level", {"names": [name], "level": level}, QUESTION_TIMEOUT_S)
+
     def events(self) -> Iterator[dict[str, Any]]:
         """Give a snapshot, then every transition, until the stack ends; blocks between them."""
         connection = self._connect("GET", "events", None, None)

@@ -38,6 +38,10 @@ class StackControl(Protocol):
         """Reload whenever a file changes, from now on; or no more."""
         ...
 
+    def set_level(self, target: str, level: str) -> None:
+        """Have Instances, or ``stack``, log from this level on."""
+        ...
+
     def start(self, targets: list[str], done: Done) -> None:
         """Start; done when ready, or when that cannot be any more."""
         ...

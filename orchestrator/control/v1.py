@@ -9,7 +9,7 @@ a target that is not there, 408 when ``timeout_s`` has passed first (the request
 409 for what cannot be done as things are, 500 when the kernel refuses. ``POST reload`` gives
 ``{"plan": [{"action", "target", "reason"}], "outcomes": [...], "error": text | null}``;
 ``{"dry_run": true}`` asks for the plan alone. ``POST watch`` with ``{"on": true}`` reloads whenever
-a file changes.
+a file changes; ``POST level`` with ``names`` and ``{"level": "DEBUG"}`` sets what is logged.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ _JSON_LINES = "application/x-ndjson"
 LONGEST_TIMEOUT_S = 1_000_000.0
 #: Lines that one answer has at most: they are read in the supervisor's own thread.
 MOST_LINES = 1000
+#: Of logging.
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 #: Of one Peer; as in the manifest.
 MOST_REPLICAS = 10_000
 #: What must name its targets; ``up`` and ``wait`` without any mean all.
@@ -77,6 +79,8 @@ class JsonFace:
                 self._read_logs(exchange)
             elif exchange.method == "POST" and what == "signal":
                 self._signal(exchange, _body(exchange))
+            elif exchange.method == "POST" and what == "level":
+                self._set_level(exchange, _body(exchange))
             elif exchange.method == "POST" and what == "watch":
                 self._stack.watch(_body(exchange).get("on") is not False)
                 _answer(exchange, 200, {"outcomes": []})
@@ -138,6 +142,15 @@ class JsonFace:
             raise BadRequest("signal must be the number of a signal")
         for target in _targets(body):
             self._stack.signal(target, signum)
+        _answer(exchange, 200, {"outcomes": []})
+
+    def _set_level(self, exchange: Exchange, body: dict[str, Any]) -> None:
+        _require_names(body)
+        level = body.get("level")
+        if level not in LEVELS:
+            raise BadRequest(f"level must be one of {', '.join(LEVELS)}")
+        for target in _targets(body):
+            self._stack.set_level(target, level)
         _answer(exchange, 200, {"outcomes": []})
 
     def _read_logs(self, exchange: Exchange) -> None:

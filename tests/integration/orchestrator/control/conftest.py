@@ -30,6 +30,7 @@ class FakeStack:
         self.slow: set[str] = set()
         self.scaled: dict[str, int] = {}
         self.is_watching = False
+        self.levels: dict[str, str] = {}
         self.waiting: list[Done] = []
         self.state = "running"
         self.extra: dict[str, Any] = {"manifest": "/dev/null", "uptime_s": 10.0}
@@ -57,6 +58,10 @@ class FakeStack:
 
     def why(self, target: str) -> list[dict[str, Any]]:
         return [{"name": one["instance"], "cause": "it was old"} for one in self._named([target])]
+
+    def set_level(self, target: str, level: str) -> None:
+        self._named([target])
+        self.levels[target] = level
 
     def watch(self, is_on: bool) -> None:
         self.is_watching = is_on

@@ -140,5 +140,9 @@ def test_scale_and_reload(served):
     assert client.reload(dry_run=True)["error"] == "broken"
     client.watch()
     assert served.stack.is_watching
+    client.set_level("search", "DEBUG")
+    assert served.stack.levels == {"search": "DEBUG"}
+    with pytest.raises(OrchestratorError, match="level must be one of"):
+        client.set_level("search", "LOUD")
     client.watch(on=False)
     assert not served.stack.is_watching
