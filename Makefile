@@ -111,7 +111,7 @@ bench: setup
 
 soak: setup
 	$(BIN)/python -m benchmarks.router_soak $(ROUTER_SOAK_ARGS)
-	$(BIN)/python -m benchmarks.soak $(SOAK_ARGS)
+	$(BIN)/python -m benchmarks.stack_soak $(SOAK_ARGS)
 
 clean:
 	rm -rf .venv .venv-clients .venv-crossbar .venv-rivals .venv-wheel build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -275,6 +275,26 @@ class Table:
         (HERE / "results" / f"{self.name}.md").write_text(text)
 
 
+def write_rows(
+    name: str, title: str, note: str, columns: Sequence[str], rows: list[list[str]]
+) -> None:
+    """Print what is measured of ours alone, and put it into ``results/``."""
+    about = f"{datetime.date.today().isoformat()}, {machine()}, at {commit()}."
+    lines = [f"### {title}", "", f"{note} {about}", ""]
+    lines += [f"| {' | '.join(one)} |" for one in (columns, ["---"] * len(columns), *rows)]
+    text = "\n".join(lines) + "\n"
+    print(text, flush=True)
+    (HERE / "results").mkdir(exist_ok=True)
+    (HERE / "results" / f"{name}.md").write_text(text)
+
+
+def pair_ms(seconds: Sequence[float]) -> str:
+    """Give median and worst as a cell."""
+    if not seconds:
+        return "–"
+    return f"{statistics.median(seconds) * 1000:,.0f} / {max(seconds) * 1000:,.0f} ms"
+
+
 def arguments(description: str | None, **defaults: int) -> argparse.Namespace:
     """Read ``--name N`` options; every count has a default that keeps the run short."""
     # So that what was begun is ended by its `finally`, too.

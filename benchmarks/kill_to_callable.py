@@ -41,7 +41,7 @@ def kill(session: Session, engine: Engine, number: int) -> float:
 
 
 def main() -> None:
-    options = arguments(__doc__, kills=20)
+    options = arguments(__doc__, kills=50)
     table = Table(
         "kill_to_callable",
         "One Peer killed with -9, until its procedure answers again",

@@ -1,4 +1,4 @@
-"""All comparisons, one after the other: ``python -m benchmarks.run [NAME…]``; about 40 minutes."""
+"""All comparisons, one after the other: ``python -m benchmarks.run [NAME…]``; about an hour."""
 
 from __future__ import annotations
 
@@ -15,6 +15,10 @@ NAMES = (
     "kill_to_callable",
     "calls",
     "routers",
+    "planned",
+    "hung",
+    "any_process",
+    "many",
     "ps_time",
     "up_over_crossbar",
     "at_rest",

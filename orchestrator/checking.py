@@ -172,13 +172,18 @@ def check_apps(manifest: Manifest) -> list[Fault]:
     Raises:
         OrchestratorError: the checking process could not be run.
     """
+    from orchestrator.foreign import find_faults
     from orchestrator.manifest.nodes import Reading
     from orchestrator.manifest.reading import placed, shown_path
 
     reading = Reading()
     procedures: dict[str, list[str]] = {}
     single: dict[str, list[str]] = {}
-    for names in _groups(manifest.peers):
+    apps = {name: peer for name, peer in manifest.peers.items() if not peer.is_program}
+    for name, peer in manifest.peers.items():
+        if peer.is_program:
+            procedures[name] = peer.provided()
+    for names in _groups(apps):
         for name, answer in _check_group(manifest, names).items():
             if name == _PRELOAD:
                 reading.fault(("stack", "preload"), answer["fault"])
@@ -191,8 +196,13 @@ def check_apps(manifest: Manifest) -> list[Fault]:
     in_order = {name: procedures[name] for name in manifest.peers if name in procedures}
     replicas = {name: peer.spec.replicas for name, peer in manifest.peers.items()}
     for name, message in find_clashes(in_order, single, replicas).items():
-        reading.fault(("peers", name, "app"), message)
-    return placed(reading, manifest.text, shown_path(manifest.path)) if reading.found else []
+        key = "provides" if manifest.peers[name].is_program else "app"
+        reading.fault(("peers", name, key), message)
+    lacking = find_faults(manifest)
+    if not reading.found:
+        return lacking
+    faults = [*placed(reading, manifest.text, shown_path(manifest.path)), *lacking]
+    return sorted(faults, key=lambda fault: fault.line or 0)
 
 
 # -------------------------------------------------------------- the asking process
@@ -214,7 +224,7 @@ _PRELOAD = ""
 def _groups(peers: Mapping[str, PeerSection]) -> list[list[str]]:
     groups: dict[tuple[Any, ...], list[str]] = {}
     for name, peer in peers.items():
-        if peer.program is not None:
+        if peer.is_program:
             continue  # its code is its own affair
         key = (peer.cwd, tuple(sorted(peer.env.items())))
         groups.setdefault(key, []).append(name)

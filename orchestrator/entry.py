@@ -12,10 +12,10 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from orchestrator import rlimits
+from orchestrator.limits import raise_descriptors
 from orchestrator.loop import Loop
 from orchestrator.processes import become_subreaper, kill_all_children
-from orchestrator.start import StartError, start_stack
+from orchestrator.start import EXIT_GAVE_UP, StartError, start_stack
 from orchestrator.supervisor import Supervisor
 
 _STOP_SIGNALS = frozenset((signal.SIGTERM, signal.SIGINT, signal.SIGHUP))
@@ -36,9 +36,8 @@ def run(arguments: list[str], guard_fd: int) -> int:
     become_subreaper()
     # Own group: what kills the guard's group must not decide for us.
     os.setpgid(0, 0)
-    # Four descriptors an Instance; the usual soft limit of 1024 would do for 250 of them. What is
-    # started below gets the former limit back: the Peers are not to differ.
-    nofile_soft = rlimits.raise_nofile()
+    # Four descriptors an Instance; the usual soft limit of 1024 would do for 250 of them.
+    raise_descriptors()
     status = os.fdopen(int(arguments[1]), "w")
     os.set_inheritable(status.fileno(), False)
     loop = Loop(_report_error)
@@ -59,7 +58,6 @@ def run(arguments: list[str], guard_fd: int) -> int:
             status.close()
         kill_all_children()
         return error.exit_code
-    supervisor.nofile_soft = nofile_soft
     signals.call(supervisor.shut_down)
     loop.add_reader(guard_fd, lambda: _guard_gone(supervisor, guard_fd))
     loop.run()
@@ -73,6 +71,7 @@ def _guard_gone(supervisor: Supervisor, guard_fd: int) -> None:
     """Without the guard a ``kill -9`` of this process would leave orphans: end everything now."""
     supervisor.loop.remove_reader(guard_fd)
     supervisor.say("the guard is gone; ending everything", level="ERROR")
+    supervisor.shut_down(EXIT_GAVE_UP, "the guard is gone")
     supervisor.kill()
 
 

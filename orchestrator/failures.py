@@ -54,12 +54,17 @@ class Failures:
         Raises:
             OSError: it cannot be written.
         """
-        self._folder.mkdir(mode=0o700, exist_ok=True)
-        kept = [*self.of(failure["name"]), failure][-KEPT:]
         path = self._path(failure["name"])
+        try:
+            former = path.read_text(errors="replace").splitlines(keepends=True)
+        except OSError:
+            former = []
+            self._folder.mkdir(mode=0o700, exist_ok=True)
+        # The former ones as they are: in a crash loop there is one after the other.
+        kept = [*(line for line in former if line.endswith("\n")), json.dumps(failure) + "\n"]
         new = path.with_suffix(".new")
         new.touch(mode=0o600)
-        new.write_text("".join(json.dumps(record) + "\n" for record in kept))
+        new.write_text("".join(kept[-KEPT:]))
         new.replace(path)
 
     def _path(self, name: str) -> Path:

@@ -19,6 +19,10 @@ _PASSED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 def main() -> int:
     """Start the supervisor below this process and wait for its end; returns its exit code."""
+    # Whoever starts the stack may have signals blocked or its children reaped by the kernel, and
+    # both are inherited: a Router that takes no SIGTERM could not be stopped, no exit be seen.
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     become_subreaper()
     # The supervisor sees the end of this pipe when the guard has gone, and ends everything itself.
     reads, writes = os.pipe()

@@ -11,15 +11,23 @@ has just registered, or lost something, is asked at that moment and not when its
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from orchestrator.asking import Asking, Done
 from orchestrator.core.spec import HeartbeatPolicy
 from orchestrator.core.states import InstanceId
-from orchestrator.foreign import Answer
 from orchestrator.loop import Loop, Timer
-from orchestrator.notices import Notices, PeerJoined, PeerLost, PeerRegistered
+from orchestrator.notices import (
+    MemberJoined,
+    MemberLost,
+    Notices,
+    PeerJoined,
+    PeerLost,
+    PeerRegistered,
+)
+from orchestrator.presence import Question
 from orchestrator.wire import Wire
 from wampy.auth import Ticket
 from wampy.errors import WampyError
@@ -40,8 +48,6 @@ from wampy.serializers import MSGPACK
 RECONNECT_S = 0.05
 #: The canary: how often, how long, how many misses condemn the Router.
 CANARY = HeartbeatPolicy()
-#: A callback this much later than asked for: the process did not run, so nobody can be blamed.
-LATE_S = 1.0
 #: Seconds between probes of an Instance that is starting: at first, and at most.
 PROBE_FIRST_S = 0.02
 PROBE_MAX_S = 0.5
@@ -96,6 +102,8 @@ class Listener:
         peer_joined, peer_left: the pid of a process that has joined, or of one that has lost a
             session or a procedure; only from a Router that tells.
         unreachable: the Instance is alive, and cannot be called any more.
+        member_joined, member_left: the authid of a program that has joined, or has lost a session
+            or a procedure; only from a Router that tells.
     """
 
     joined: Callable[[], None]
@@ -106,6 +114,8 @@ class Listener:
     peer_joined: Callable[[int], None]
     peer_left: Callable[[int], None]
     unreachable: Callable[[InstanceId, int], None]
+    member_joined: Callable[[str], None] = lambda authid: None
+    member_left: Callable[[str], None] = lambda authid: None
 
 
 @dataclass(slots=True)
@@ -145,13 +155,13 @@ class RouterSession:
         self._notices: Notices | None = None
         self._losing: set[int] = set()
         self._echo = f"wampy.{stack}.orchestrator.echo"
+        self._asking = Asking(loop)
         self._wire: Wire | None = None
         self._protocol: ClientProtocol | None = None
         self._is_joined = False
         self._is_wanted = False
         self._retry: Timer | None = None
         self._calls: dict[int, Call] = {}
-        self._asked: dict[int, Callable[[Answer], None]] = {}
         self._groups: dict[HeartbeatPolicy, _Group] = {}
         self._canary_timer: Timer | None = None
         self._canary_answered_at = 0.0
@@ -197,6 +207,16 @@ class RouterSession:
             options = {"eligible_authrole": authroles}
             self._send([self._protocol.publish(topic, (payload,), {}, options)])
 
+    @property
+    def echo(self) -> str:
+        """The canary's procedure."""
+        return self._echo
+
+    def ask(self, questions: Sequence[Question], timeout_s: float, done: Done) -> None:
+        """Call procedures in one write; ``done`` gets all answers, unless the Session ends."""
+        if self._is_joined and self._protocol is not None:
+            self._send(self._asking.ask(self._protocol, questions, timeout_s, done))
+
     def _open(self) -> None:
         self._retry = None
         self._protocol = ClientProtocol(
@@ -225,7 +245,7 @@ class RouterSession:
             for watched in group.members.values():
                 watched.is_looked_at = False
         self._calls.clear()
-        asked, self._asked = self._asked, {}
+        self._asking.clear()
         self._is_joined = False
         self._canary_misses.clear()
         for timer in (self._canary_timer, self._join_timer):
@@ -234,8 +254,6 @@ class RouterSession:
         if self._is_wanted:
             self._retry = self._loop.call_later(RECONNECT_S, self._open)
         self._listener.lost(reason)
-        for done in asked.values():
-            done(Answer(is_timeout=True))
 
     def _send(self, messages: list[Message]) -> None:
         if self._wire is not None and messages:
@@ -258,8 +276,8 @@ class RouterSession:
             call = self._calls.pop(received.request_id, None)
             if call is not None:
                 self._answered(call, received)
-            elif received.request_id in self._asked:
-                self._told(self._asked.pop(received.request_id), received)
+            elif self._asking.answered(received):
+                pass
             elif self._notices is not None and self._notices.is_for(received):
                 self._send(self._notices.answered(received, self._protocol))
             elif not self._is_joined:
@@ -319,6 +337,10 @@ class RouterSession:
                     self._probe(watched)
             case PeerLost(pid):
                 self._lost(pid)
+            case MemberJoined(authid):
+                self._listener.member_joined(authid)
+            case MemberLost(authid):
+                self._listener.member_left(authid)
 
     def _lost(self, pid: int) -> None:
         """Tell it in a moment; once, however many procedures and sessions that process loses."""
@@ -350,37 +372,6 @@ class RouterSession:
             if instance in group.members:
                 return group.members[instance]
         return None
-
-    # ------------------------------------------------------------------ calls of others
-
-    def ask(
-        self, uri: str, args: tuple[Any, ...], timeout_s: float, done: Callable[[Answer], None]
-    ) -> None:
-        """Call a procedure; ``done`` is called once, also when the Session is lost."""
-        if self._protocol is None or not self._is_joined:
-            self._loop.call_later(timeout_s, lambda: done(Answer(is_timeout=True)))
-            return
-        message = self._protocol.call(uri, args, {}, {})
-        assert message.request_id is not None  # the protocol numbers what it makes
-        self._asked[message.request_id] = done
-        self._send([message])
-        request_id, protocol = message.request_id, self._protocol
-
-        def overdue() -> None:
-            if protocol is self._protocol and self._asked.pop(request_id, None) is not None:
-                done(Answer(is_timeout=True))
-
-        self._loop.call_later(timeout_s, overdue)
-
-    def ask_canary(self, timeout_s: float, done: Callable[[Answer], None]) -> None:
-        """Call the orchestrator's own procedure, as ``ask``."""
-        self.ask(self._echo, (), timeout_s, done)
-
-    def _told(self, done: Callable[[Answer], None], reply: Reply) -> None:
-        if reply.error is not None:
-            done(Answer(error=reply.error.uri))
-        else:
-            done(Answer(reply.args[0] if reply.args else None))
 
     # ------------------------------------------------------------------ the canary
 
@@ -463,23 +454,16 @@ class RouterSession:
         self._calls.update(batch)
         self._send(messages)
         protocol = self._protocol
-        due_at = now + policy.timeout_s
-        self._loop.call_at(due_at, lambda: self._check(protocol, batch, due_at, policy))
+        self._loop.call_later(policy.timeout_s, lambda: self._check(protocol, batch, policy))
 
     def _check(
         self,
         protocol: ClientProtocol,
         batch: Mapping[int, Call],
-        due_at: float,
         policy: HeartbeatPolicy,
     ) -> None:
         """The time of a batch is up: who has not answered, and may they be blamed?"""
         if protocol is not self._protocol:
-            return
-        now = self._loop.now()
-        if now - due_at > LATE_S:
-            again_at = now + policy.timeout_s
-            self._loop.call_at(again_at, lambda: self._check(protocol, batch, again_at, policy))
             return
         late = [call for request_id, call in batch.items() if self._calls.pop(request_id, None)]
         if not late:

@@ -10,7 +10,6 @@ import contextlib
 import os
 import signal
 import socket
-import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,11 +53,10 @@ class Listener:
 
 @dataclass(slots=True)
 class Process:
-    """One incarnation's process and what leads to it."""
+    """One incarnation's process and what leads to it; a program of the user's has no link."""
 
     instance: InstanceId
     incarnation: int
-    #: The channel to it; None: a program in any language, which has none.
     link: socket.socket | None
     pipes: Pipes
     pid: int | None = None
@@ -111,45 +109,34 @@ class Incarnations:
             theirs.close()
             pipes.close_write_ends()
 
-    def start(
-        self,
-        instance: InstanceId,
-        incarnation: int,
-        start: Callable[[tuple[int, int]], subprocess.Popen[bytes]],
+    def execute(
+        self, instance: InstanceId, incarnation: int, start: Callable[[tuple[int, int]], int]
     ) -> None:
-        """Start a program in any language; ``start`` gets the descriptors of its output."""
+        """Have a program exec'ed: ``start`` is given stdout and stderr, and gives the pid."""
         pipes = self._sink.open(str(instance))
         process = Process(instance, incarnation, None, pipes)
         self._processes[instance, incarnation] = process
         try:
-            started = start(pipes.write_ends)
-            started.returncode = 0  # the reaper knows its end, this object never will
+            pid = start(pipes.write_ends)
             # Known at once: who is not is a stray.
-            self._adopt(process, started.pid)
+            self._adopt(process, pid)
         except OSError as error:
-            reason = f"cannot be started: {error.strerror}"
+            reason = f"cannot be executed: {error.strerror or error}"
             # Later, not from within the order: whoever gave it is still deciding.
             self._loop.call_later(0, lambda: self._not_forked(process, reason))
+            self.kill_strays()
         else:
-            self._loop.call_later(0, lambda: self._started(process, started.pid))
+            self._loop.call_later(0, lambda: self._executed(process, pid))
         finally:
             pipes.close_write_ends()
 
-    def _started(self, process: Process, pid: int) -> None:
+    def _executed(self, process: Process, pid: int) -> None:
         if self._processes.get((process.instance, process.incarnation)) is process:
             self._listener.forked(process.instance, process.incarnation, pid)
             self._listener.started(process.instance, process.incarnation)
 
-    def drain(self, instance: InstanceId, incarnation: int, grace_s: float) -> None:
-        """Tell a process to finish what is in flight and to exit; a program: by SIGTERM."""
-        process = self._processes.get((instance, incarnation))
-        if process is not None and process.link is None:
-            self.signal(instance, incarnation, signal.SIGTERM)
-        else:
-            self.tell(instance, incarnation, {"drain": grace_s})
-
     def tell(self, instance: InstanceId, incarnation: int, message: dict[str, Any]) -> None:
-        """Send a message to a process; nothing happens if it is gone, or has no channel."""
+        """Send a message to a process; nothing happens if it is gone."""
         process = self._processes.get((instance, incarnation))
         link = None if process is None else process.link
         if link is not None and link.fileno() >= 0:
@@ -175,7 +162,10 @@ class Incarnations:
             signal_group(process.pid, signum)
 
     def kill(self, instance: InstanceId, incarnation: int, *, dump: bool) -> None:
-        """SIGKILL its group; with ``dump`` it may write the tracebacks of its threads before."""
+        """SIGKILL its group; with ``dump`` it may write the tracebacks of its threads before.
+
+        A program of the user's knows nothing of such tracebacks.
+        """
         process = self._processes.get((instance, incarnation))
         if dump and process is not None and process.pid is not None and process.link is not None:
             with contextlib.suppress(ProcessLookupError):

@@ -25,9 +25,10 @@ import traceback
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from orchestrator import channel, rlimits
+from orchestrator import channel
 from orchestrator.core.events import EXIT_CANNOT_START
-from orchestrator.processes import become_subreaper, die_with_parent
+from orchestrator.limits import set_limits
+from orchestrator.processes import become_subreaper, die_with_parent, pss_bytes
 
 #: Exit code after SIGTERM, as a shell would report it.
 EXIT_TERMINATED = 128 + signal.SIGTERM
@@ -87,7 +88,7 @@ def _look_like_new(order: dict[str, Any], stdout: int, stderr: int, supervisor_p
     os.environ["WAMPY_INSTANCE"] = order["instance"]
     if order["umask"] is not None:
         os.umask(order["umask"])
-    rlimits.apply(order["limits"], order["nofile_soft"])
+    set_limits(order["limits"])
     dump = os.open(order["tracebacks"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     faulthandler.register(signal.SIGUSR2, file=dump, all_threads=True, chain=False)
     logging.getLogger().setLevel(order["level"])
@@ -255,7 +256,7 @@ class Incarnation:
         sampled_at, pss = self._pss
         now = time.monotonic()
         if pss is None or now - sampled_at >= self._order["pss_interval_s"]:
-            pss = _read_pss()
+            pss = pss_bytes()
             self._pss = (now, pss)
         return pss
 
@@ -306,15 +307,3 @@ def _code_of(error: SystemExit) -> int:
 def _describe(error: BaseException) -> str:
     text = str(error)
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
-
-
-def _read_pss() -> int | None:
-    """Give the proportional set size in bytes, or None where the kernel does not tell."""
-    try:
-        with open("/proc/self/smaps_rollup", "rb") as file:
-            for line in file:
-                if line.startswith(b"Pss:"):
-                    return int(line.split()[1]) * 1024
-    except OSError:
-        return None
-    return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import secrets
@@ -16,8 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.control.client import ControlClient
+from orchestrator.ending import watched_end
 from orchestrator.errors import NoSuchStack, OrchestratorError
 from orchestrator.manifest import Manifest
+from orchestrator.notify import without_notifier
 from orchestrator.rundir import RUN_MARK, RunDir
 from orchestrator.start import EXIT_GAVE_UP, EXIT_RUNS_ALREADY, StartError
 
@@ -25,6 +26,9 @@ from orchestrator.start import EXIT_GAVE_UP, EXIT_RUNS_ALREADY, StartError
 LAUNCH_TIMEOUT_S = 120.0
 #: Seconds that the winner of two simultaneous starts gets until it listens.
 JOIN_TIMEOUT_S = LAUNCH_TIMEOUT_S
+#: Seconds until it is tried again while another one starts or stops: at first, and at most.
+_PAUSE_FIRST_S = 0.05
+_PAUSE_MAX_S = 0.5
 
 
 class Launch:
@@ -41,7 +45,8 @@ class Launch:
         """Give a client of the running stack, after starting it where there is none.
 
         Blocks until the supervisor listens: everything is imported by then, no Peer started yet.
-        ``client.joined`` tells whether the stack ran already. The stack lives on without this
+        ``client.joined`` tells whether the stack ran already. One that is just stopping is waited
+        for, and started anew. The stack lives on without this
         process. What ends this with an exception, a signal's too, leaves nothing running.
 
         Raises:
@@ -53,21 +58,45 @@ class Launch:
         run_dir.prepare()
         client = ControlClient(run_dir.control)
         client.joined = True
-        with contextlib.suppress(NoSuchStack):
-            client.ps()
-            return client
-        try:
-            told = self._spawn(run_dir)
-        except BaseException:
-            self.give_up()
-            raise
-        if told.get("exit_code") == EXIT_RUNS_ALREADY:
-            _wait_for(client)
-            return client
-        if "error" in told:
-            raise StartError(str(told["error"]), int(told["exit_code"]))
-        client.joined = False
+        deadline, pause_s = time.monotonic() + JOIN_TIMEOUT_S, _PAUSE_FIRST_S
+        while not self._can_be_joined(client):
+            try:
+                told = self._spawn(run_dir)
+            except BaseException:
+                self.give_up()
+                raise
+            if told.get("exit_code") != EXIT_RUNS_ALREADY:
+                if "error" in told:
+                    raise StartError(str(told["error"]), int(told["exit_code"]))
+                client.joined = False
+                break
+            # Another one is just starting, and is joined then; or it is ending.
+            if time.monotonic() > deadline:
+                raise StartError(str(told["error"]), EXIT_GAVE_UP)
+            time.sleep(pause_s)
+            pause_s = min(2 * pause_s, _PAUSE_MAX_S)
         return client
+
+    def _can_be_joined(self, client: ControlClient) -> bool:
+        """Whether a stack runs; one that is stopping is waited for.
+
+        Raises:
+            StartError: it has not stopped in time, or nobody wants to wait any more.
+        """
+        deadline = time.monotonic() + JOIN_TIMEOUT_S
+        while True:
+            try:
+                if client.ps()["state"] != "stopping":
+                    return True
+                with watched_end(client.supervisor_pid()) as end:
+                    end.wait(_PAUSE_MAX_S)
+            except NoSuchStack:
+                return False
+            if self._is_given_up:
+                raise StartError("given up before it was started", EXIT_GAVE_UP)
+            if time.monotonic() > deadline:
+                text = f"the stack that runs has been stopping for {JOIN_TIMEOUT_S:g} s"
+                raise StartError(text, EXIT_GAVE_UP)
 
     def give_up(self) -> None:
         """End at once what this has started, even if it has come up meanwhile; thread-safe.
@@ -94,7 +123,7 @@ class Launch:
             self._guard = subprocess.Popen(
                 # -P: a module of the standard library must not be shadowed by one in this folder.
                 [sys.executable, "-P", "-m", "orchestrator.guard", *arguments],
-                env={**os.environ, RUN_MARK: secrets.token_hex(16)},
+                env={**without_notifier(os.environ), RUN_MARK: secrets.token_hex(16)},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -136,17 +165,3 @@ def _read_line(reads: int) -> bytes:
                 break
             line += chunk
     return line
-
-
-def _wait_for(client: ControlClient) -> None:
-    """Wait until the stack that won the race can be spoken to."""
-    deadline = time.monotonic() + JOIN_TIMEOUT_S
-    while True:
-        try:
-            client.ps()
-        except NoSuchStack:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.02)
-        else:
-            return

@@ -11,15 +11,21 @@ import heapq
 import itertools
 import selectors
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 Callback = Callable[[], None]
 
+#: Seconds that a wait or a callback may take longer than it should before it counts as sleep.
+ASLEEP_S = 1.0
+#: Sleeps that are remembered.
+_SLEEPS = 16
+
 
 @dataclass(order=True, slots=True)
 class Timer:
-    """A callback due at a time of ``time.monotonic()``; ``cancel()`` is idempotent."""
+    """A callback due at a time of ``Loop.now()``; ``cancel()`` is idempotent."""
 
     due_at: float
     order: int
@@ -42,11 +48,22 @@ class Loop:
         self._order = itertools.count()
         self._on_error = on_error
         self._running = False
+        self._asleep_s = 0.0
+        #: When it was found to have slept, on the monotonic clock, and for how long.
+        self._sleeps: deque[tuple[float, float]] = deque(maxlen=_SLEEPS)
 
-    @staticmethod
-    def now() -> float:
-        """Seconds of the monotonic clock, the only clock of every deadline here."""
-        return time.monotonic()
+    def now(self) -> float:
+        """Give the seconds of the only clock of every deadline here.
+
+        It is the monotonic clock, which stands still while this process does: who was suspended or
+        starved for more than ASLEEP_S knows nothing of that time, and must not judge by it.
+        """
+        return time.monotonic() - self._asleep_s
+
+    def awake_s(self, age_s: float) -> float:
+        """Give how much of the last ``age_s`` seconds of the monotonic clock was no sleep."""
+        since = time.monotonic() - age_s
+        return age_s - sum(min(s, until - since) for until, s in self._sleeps if until > since)
 
     def add_reader(self, fd: int, callback: Callback) -> None:
         """Call back whenever ``fd`` can be read (also at its end); replaces an earlier reader."""
@@ -91,7 +108,11 @@ class Loop:
         if self._timers:
             due_in_s = max(0.0, self._timers[0].due_at - self.now())
             timeout_s = due_in_s if timeout_s is None else min(timeout_s, due_in_s)
-        for key, mask in self._selector.select(timeout_s):
+        began = time.monotonic()
+        selected = self._selector.select(timeout_s)
+        if timeout_s is not None:
+            self._note_sleep(began, timeout_s)
+        for key, mask in selected:
             # A callback before this one may have closed the descriptor, whose number may be that
             # of another one by now, or have removed what was to be called.
             reader, writer = key.data
@@ -128,9 +149,18 @@ class Loop:
             self._selector.unregister(fd)
 
     def _call(self, callback: Callback | None) -> None:
+        began = time.monotonic()
         try:
             if callback is not None:
                 callback()
         except Exception as error:
             # One of three places where every exception is caught: the loop outlives callbacks.
             self._on_error(error)
+        self._note_sleep(began, 0.0)
+
+    def _note_sleep(self, began: float, expected_s: float) -> None:
+        """Let the clock stand still for what took far longer than it should have."""
+        now = time.monotonic()
+        if now - began > expected_s + ASLEEP_S:
+            self._asleep_s += now - began
+            self._sleeps.append((now, now - began))

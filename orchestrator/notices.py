@@ -26,6 +26,8 @@ _ON_UNREGISTER = "wamp.registration.on_unregister"
 _TOPICS = (_ON_JOIN, _ON_LEAVE, _ON_CREATE, _ON_UNREGISTER)
 #: What the Router calls who is at the other end of a unix socket: this, then the pid.
 _UNIX = "unix:"
+#: How the authids of programs begin, see ``orchestrator.router.principals``.
+_MEMBER = "peer:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,21 @@ class PeerLost:
     pid: int
 
 
-Notice = PeerJoined | PeerRegistered | PeerLost
+@dataclass(frozen=True, slots=True)
+class MemberJoined:
+    """A program has joined with this authid, its Instance's own."""
+
+    authid: str
+
+
+@dataclass(frozen=True, slots=True)
+class MemberLost:
+    """A session with this authid has ended, or has a procedure less."""
+
+    authid: str
+
+
+Notice = PeerJoined | PeerRegistered | PeerLost | MemberJoined | MemberLost
 
 
 @dataclass(slots=True)
@@ -64,6 +80,7 @@ class Notices:
     _topics: dict[int, str] = field(default_factory=dict)
     _asked: dict[int, str | None] = field(default_factory=dict)
     _pids: dict[int, int] = field(default_factory=dict)
+    _authids: dict[int, str] = field(default_factory=dict)
 
     def requests(self, protocol: ClientProtocol) -> list[Message]:
         """Give what is to be sent once the Session is joined."""
@@ -102,18 +119,21 @@ class Notices:
             return None
         session = args[0] if type(args[0]) is int else 0
         if topic == _ON_JOIN:
-            pid = self._note(args[0])
-            return None if pid is None else PeerJoined(pid)
+            return self._note(args[0])
         if topic == _ON_CREATE and len(args) > 1 and isinstance(args[1], dict):
             instance = self._beating(args[1].get("uri"))
             return None if instance is None else PeerRegistered(instance)
         if topic == _ON_LEAVE:
-            pid = self._pids.pop(session, None)
-        elif topic == _ON_UNREGISTER:
-            pid = self._pids.get(session)
-        else:
-            return None
-        return None if pid is None else PeerLost(pid)
+            return self._lost(self._pids.pop(session, None), self._authids.pop(session, None))
+        if topic == _ON_UNREGISTER:
+            return self._lost(self._pids.get(session), self._authids.get(session))
+        return None
+
+    @staticmethod
+    def _lost(pid: int | None, authid: str | None) -> PeerLost | MemberLost | None:
+        if pid is not None:
+            return PeerLost(pid)
+        return None if authid is None else MemberLost(authid)
 
     def _call(self, protocol: ClientProtocol, procedure: str, *args: Any) -> Message:
         call = protocol.call(procedure, args, {}, {})
@@ -121,17 +141,22 @@ class Notices:
         self._asked[call.request_id] = None
         return call
 
-    def _note(self, details: Any) -> int | None:
-        """Remember whose session it is; gives the pid, where there is one."""
+    def _note(self, details: Any) -> PeerJoined | MemberJoined | None:
+        """Remember whose session it is, where that can be told, and say it."""
         if not isinstance(details, dict) or not isinstance(details.get("transport"), dict):
             return None
         peer = str(details["transport"].get("peer"))
         pid = peer.removeprefix(_UNIX)
-        session = details.get("session")
-        if not peer.startswith(_UNIX) or not _is_number(pid) or type(session) is not int:
+        session, authid = details.get("session"), str(details.get("authid"))
+        if type(session) is not int:
+            return None
+        if authid.startswith(_MEMBER):
+            self._authids[session] = authid
+            return MemberJoined(authid)
+        if not peer.startswith(_UNIX) or not _is_number(pid):
             return None
         self._pids[session] = int(pid)
-        return int(pid)
+        return PeerJoined(int(pid))
 
     def _beating(self, uri: Any) -> InstanceId | None:
         """Give the Instance whose heartbeat has this URI, or None."""

@@ -262,6 +262,10 @@ class NurseryPool:
         for nursery in set(self._nursery_of.values()):
             nursery.close()
 
+    def call_soon(self, callback: Callable[[], None]) -> None:
+        """Call back in the loop's next turn."""
+        self._loop.call_later(0, callback)
+
     def start_nursery(
         self,
         group: Mapping[str, Upbringing],

@@ -17,7 +17,7 @@ from orchestrator.rundir import RunDir
 #: Seconds until the last words of a process are in its log, and its tracebacks in their file.
 SETTLE_S = 0.2
 #: Lines before the end that are looked at; those of whoever came after it are left out.
-_LOOKED_AT = 100
+_LOOKED_AT = 40
 #: What of a heartbeat's content is kept.
 _HEARTBEAT = ("in_flight", "oldest_call_s", "calls", "errors", "saturated", "reason", "pss_bytes")
 

@@ -27,8 +27,10 @@ LIVE = frozenset(
         "max_age_s",
     }
 )  # fmt: skip
+#: Why an Instance is started or stopped with its Peer.
+NEW, GONE = "new in the manifest", "no longer in the manifest"
 #: Fields that say nothing about what runs.
-_IGNORED = frozenset({"name", "replicas", "line", "spec", "profiles"})
+_IGNORED = frozenset({"name", "replicas", "line", "spec", "profiles", "drains"})
 #: Fields of ``[stack]`` by what a change of them asks for.
 _STACK_LIVE = ("strategy", "on_fatal")
 _STACK_FIXED = ("name", "realm", "run_dir")
@@ -102,12 +104,12 @@ def plan_reload(
     plan.removed = [name for name in old.peers if name not in new.peers]
     for name in plan.removed:
         for instance in running.get(name, ()):
-            plan.changes.append(Change("stop", str(instance), "no longer in the manifest"))
+            plan.changes.append(Change("stop", str(instance), GONE))
     for name, peer in new.peers.items():
         if name not in old.peers:
             plan.added.append(name)
             for index in range(peer.spec.replicas):
-                plan.changes.append(Change("start", f"{name}:{index}", "new in the manifest"))
+                plan.changes.append(Change("start", f"{name}:{index}", NEW))
         else:
             changed = changed_code.get(name, ())
             _compare_peer(plan, old.peers[name], peer, running.get(name, ()), changed, for_all)
@@ -164,8 +166,6 @@ def _changed_keys(old: Any, new: Any, ignored: frozenset[str]) -> list[str]:
 
 def key_of(field_name: str) -> str:
     """Give a field's name as the manifest spells it."""
-    if field_name == "program":
-        return "command"
     for unit in _UNITS:
         field_name = field_name.removesuffix(unit)
     return field_name

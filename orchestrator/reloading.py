@@ -16,6 +16,7 @@ from orchestrator.core.child import Child
 from orchestrator.core.instance import Instance
 from orchestrator.core.states import InstanceId, State
 from orchestrator.errors import ManifestError
+from orchestrator.foreign import find_faults
 from orchestrator.manifest import Manifest, load_manifest
 from orchestrator.reload_plan import Plan, plan_reload
 from orchestrator.upbringing import describe_faults
@@ -67,6 +68,10 @@ class Reloading:
         except ManifestError as error:
             self._refuse(done, Plan(), str(error))
             return
+        lacking = find_faults(manifest)
+        if lacking:
+            self._refuse(done, Plan(), str(ManifestError(lacking)))
+            return
         plan = self._plan(manifest)
         if plan.faults:
             name = manifest.path.name
@@ -81,10 +86,7 @@ class Reloading:
             else:
                 self._apply(manifest, plan, done)
 
-        if plan.imported:
-            supervisor.import_peers(plan.imported, imported, manifest=manifest, is_trial=is_dry)
-        else:
-            imported({})
+        supervisor.import_peers(plan.imported, imported, manifest=manifest, is_trial=is_dry)
 
     def _plan(self, manifest: Manifest) -> Plan:
         supervisor = self._supervisor

@@ -5,6 +5,7 @@ The supervisor is a process of its own: a program has threads, and the process t
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -14,7 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from orchestrator.errors import OrchestratorError, Refused
+from orchestrator.ending import end_stack
+from orchestrator.errors import NoSuchStack, OrchestratorError, Refused
 from orchestrator.launch import launch
 from orchestrator.manifest import Manifest, load_manifest
 from orchestrator.rundir import RunDir
@@ -37,6 +39,7 @@ class Stack:
         options: for each Peer by that name, what ``[peers.NAME]`` may say (``replicas``, …).
         router: what ``[router]`` may say; port 0 (a free one) unless it says otherwise.
         stack: what ``[stack]`` may say.
+        profiles: whose Peers are started, too.
         timeout_s: seconds until all must be ready, and until all must have stopped.
 
     Raises:
@@ -50,6 +53,7 @@ class Stack:
         options: Mapping[str, Mapping[str, Any]] | None = None,
         router: Mapping[str, Any] | None = None,
         stack: Mapping[str, Any] | None = None,
+        profiles: Sequence[str] = (),
         timeout_s: float = 120.0,
     ) -> None:
         self._folder: Path | None = Path(tempfile.mkdtemp(prefix="wampy-"))
@@ -58,13 +62,15 @@ class Stack:
             self._folder, peers, options or {}, router or {}, stack or {}
         )
         try:
-            self._begin(path, timeout_s)
+            self._begin(path, profiles, timeout_s)
         except BaseException:
             self._remove_folder()
             raise
 
     @classmethod
-    def from_manifest(cls, path: str | Path, *, timeout_s: float = 120.0) -> Self:
+    def from_manifest(
+        cls, path: str | Path, *, profiles: Sequence[str] = (), timeout_s: float = 120.0
+    ) -> Self:
         """Give the stack of a manifest; it is started by ``with`` or ``up()``.
 
         Raises:
@@ -73,12 +79,13 @@ class Stack:
         stack = cls.__new__(cls)
         stack._folder = None
         stack._classes = None
-        stack._begin(Path(path), timeout_s)
+        stack._begin(Path(path), profiles, timeout_s)
         return stack
 
-    def _begin(self, path: Path, timeout_s: float) -> None:
+    def _begin(self, path: Path, profiles: Sequence[str], timeout_s: float) -> None:
         self.manifest: Manifest = load_manifest(path.resolve(), os.environ)
         self._run_dir = RunDir(self.manifest.stack.run_dir)
+        self._profiles = tuple(profiles)
         self._timeout_s = timeout_s
         self._client: ControlClient | None = None
         self._session: Session | None = None
@@ -100,14 +107,16 @@ class Stack:
     def up(self, *, profiles: Sequence[str] = ()) -> None:
         """Start everything and wait until all is ready; joins a stack that already runs.
 
-        ``profiles``: whose Peers are started, too.
+        ``profiles``: whose Peers are started, too, beside those that the stack was made with.
 
         Raises:
             OrchestratorError: it does not come up; the text says why, and nothing is left running.
         """
         self._client = launch(self.manifest, classes=self._classes)
         try:
-            outcomes = self._client.up([], {}, profiles, timeout_s=self._timeout_s)
+            outcomes = self._client.up(
+                [], {}, (*self._profiles, *profiles), timeout_s=self._timeout_s
+            )
             _check(outcomes)
         except BaseException:
             self.down()
@@ -120,7 +129,9 @@ class Stack:
             session.end()
         client, self._client = self._client, None
         if client is not None:
-            client.down(timeout_s=self._timeout_s)
+            # Somebody else may have ended it: then there is nothing left to do.
+            with contextlib.suppress(NoSuchStack):
+                end_stack(client, self._timeout_s)
         self._remove_folder()
 
     def _remove_folder(self) -> None:

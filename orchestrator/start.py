@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TextIO
 
 from orchestrator.errors import ManifestError, OrchestratorError
+from orchestrator.foreign import find_faults
 from orchestrator.logs.reader import LogReader
 from orchestrator.logs.sink import LogSink
 from orchestrator.logs.writer import run_logger
@@ -71,6 +72,9 @@ def start_stack(
         manifest = load_manifest(manifest_path, os.environ)
     except ManifestError as error:
         raise StartError(str(error), EXIT_MANIFEST) from error
+    lacking = find_faults(manifest)
+    if lacking:
+        raise StartError(str(ManifestError(lacking)), EXIT_MANIFEST)
     run_dir = RunDir(manifest.stack.run_dir)
     try:
         run_dir.prepare()

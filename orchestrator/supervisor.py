@@ -13,22 +13,23 @@ import random
 import signal
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
-from orchestrator import foreign
 from orchestrator.core import commands as do
 from orchestrator.core import events as happened
 from orchestrator.core.router import RouterSpec
 from orchestrator.core.stack import Stack
 from orchestrator.core.states import InstanceId, State
 from orchestrator.core.strategy import Strategy
-from orchestrator.foreign import ForeignWatch, start_program
+from orchestrator.foreign import program_credential, program_environ, program_of, start_program
 from orchestrator.incarnations import Incarnations, Listener
+from orchestrator.limits import pairs_of
 from orchestrator.loop import Loop, Timer
-from orchestrator.manifest import Manifest
-from orchestrator.manifest.model import PeerSection, Program
+from orchestrator.manifest import Manifest, PeerSection
 from orchestrator.nurseries import NurseryPool
 from orchestrator.processes import ExitStatus, Reaper
+from orchestrator.program_watch import ProgramWatch
 from orchestrator.recording import Recorder
 from orchestrator.rundir import RUN_MARK, RunDir
 from orchestrator.telling import Telling
@@ -70,18 +71,17 @@ class Supervisor:
         self.launch: Any = None
         self.finished: do.Finish | None = None
         #: The soft limit of descriptors that processes below this one get.
-        self.nofile_soft: int | None = None
         #: Profiles that ``up`` has asked for so far.
         self.profiles: frozenset[str] = frozenset()
         #: What ``level`` has set.
         self._levels: dict[InstanceId, str] = {}
-        self._foreign: dict[InstanceId, ForeignWatch] = {}
         self.reaper = reaper
         self._sink = sink
         self._deadline: Timer | None = None
         self._router: Any = None
         self._router_pipes: Any = None
         self._session: Any = None
+        self._programs: Any = None
         self._is_killing = False
         self._is_settling = False
         self.telling = Telling(sink)
@@ -203,7 +203,7 @@ class Supervisor:
             ticket=credential[1],
             stack=self.manifest.stack.name,
             listener=heartbeat.Listener(
-                joined=lambda: self.router_event(happened.RouterJoined()),
+                joined=self._session_joined,
                 lost=self._session_lost,
                 answered=self._heartbeat_answered,
                 missed=self._heartbeat_missed,
@@ -211,8 +211,17 @@ class Supervisor:
                 peer_joined=self._peer_joined,
                 peer_left=self._peer_left,
                 unreachable=self._lost_session,
+                member_joined=lambda authid: self._programs.program_joined(authid),
+                member_left=lambda authid: self._programs.program_left(authid),
             ),
             is_told=self.launch.is_telling,
+        )
+        self._programs = ProgramWatch(
+            self.loop,
+            self._session.ask,
+            self._session.echo,
+            self._heartbeat_answered,
+            self._heartbeat_missed,
         )
         self._write_state()
 
@@ -285,7 +294,7 @@ class Supervisor:
             case do.DrainChild():
                 grace_s = self.core.instances[command.instance].spec.stop_grace_s
                 self._unwatch(command.instance, command.incarnation)
-                self._incarnations.drain(command.instance, command.incarnation, grace_s)
+                self._tell(command, {"drain": grace_s})
             case do.HandOver():
                 self._tell(command, {"hand_over": True})
             case do.TakeBack():
@@ -298,7 +307,8 @@ class Supervisor:
                 self._unwatch(command.instance, command.incarnation)
                 self._incarnations.kill(command.instance, command.incarnation, dump=command.dump)
             case do.Report():
-                self.telling.report(command)
+                instance = self.core.instances.get(command.instance)
+                self.telling.report(command, None if instance is None else instance.last_exit)
             case do.ReportFailure():
                 report = self.reports.get(command.instance)
                 self.recorder.record(command, report.content if report else {})
@@ -320,13 +330,12 @@ class Supervisor:
 
     def _spawn(self, instance: InstanceId, incarnation: int) -> None:
         peer = self.manifest.peers[instance.name]
-        if peer.program is not None:
-            self._start_program(instance, incarnation, peer, peer.program)
+        if peer.command is not None:
+            self._execute(instance, incarnation, peer)
             return
         authid, ticket = self._credential("peer")
         order = order_of(self.manifest, instance, incarnation)
         order |= {
-            "nofile_soft": self.nofile_soft,
             "level": self._levels.get(instance, "DEBUG" if self.manifest.stack.debug else "INFO"),
             "url": self.launch.stack_url,
             "realm": self.launch.realm,
@@ -335,31 +344,22 @@ class Supervisor:
         }
         self._incarnations.spawn(instance, incarnation, order)
 
-    def _start_program(
-        self, instance: InstanceId, incarnation: int, peer: PeerSection, program: Program
-    ) -> None:
-        authid, ticket = self._credential("peer")
-        known = {
-            "WAMPY_URL": self.launch.public_url,
-            "WAMPY_REALM": self.launch.realm,
-            "WAMPY_AUTHID": authid,
-            "WAMPY_TICKET": ticket,
-            "WAMPY_INSTANCE": str(instance),
-        }
-        env = {**environment_of(self.manifest, peer), **{k: v for k, v in known.items() if v}}
-        self._incarnations.start(
-            instance,
-            incarnation,
-            lambda stdio: start_program(
-                program,
-                env=env,
-                cwd=peer.cwd,
-                stdio=stdio,
-                umask=peer.umask,
-                limits=peer.limits,
-                nofile_soft=self.nofile_soft,
-            ),
+    def _execute(self, instance: InstanceId, incarnation: int, peer: PeerSection) -> None:
+        environ = program_environ(
+            {**environment_of(self.manifest, peer), "WAMPY_INSTANCE": str(instance)},
+            self.launch.public_url,
+            self.launch.realm,
+            program_credential(self.launch, instance, incarnation),
         )
+        start = partial(
+            start_program,
+            peer.command or (),
+            env=environ,
+            cwd=peer.cwd,
+            umask=peer.umask,
+            limits=pairs_of(peer.limits),
+        )
+        self._incarnations.execute(instance, incarnation, lambda stdio: start(stdio=stdio))
 
     def _tell(self, to: do.DrainChild | do.HandOver | do.TakeBack, message: dict[str, Any]) -> None:
         self._incarnations.tell(to.instance, to.incarnation, message)
@@ -423,29 +423,17 @@ class Supervisor:
             return
         policy = self.core.instances[instance].spec.heartbeat
         peer = self.manifest.peers.get(instance.name)
-        if peer is None or peer.program is None:
+        if peer is not None and peer.is_program:
+            program = program_of(peer, self.launch, instance, incarnation, child.pid or 0, policy)
+            self._programs.watch(program)
+        else:
             self._session.watch(instance, incarnation, policy)
-            return
-        self._unwatch(instance, incarnation)
-        pid = child.pid
-        self._foreign[instance] = ForeignWatch(
-            self.loop,
-            self._session,
-            foreign.Listener(self._heartbeat_answered, self._heartbeat_missed),
-            peer.program,
-            instance,
-            incarnation,
-            policy,
-            lambda: set() if pid is None else foreign.ports_of(pid),
-        )
 
     def _unwatch(self, instance: InstanceId, incarnation: int) -> None:
         child = self.core.instances[instance].child
         if child is None or child.incarnation == incarnation:
             self._session.unwatch(instance)
-            looking = self._foreign.pop(instance, None)
-            if looking is not None:
-                looking.end()
+            self._programs.unwatch(instance)
 
     def _heartbeat_answered(
         self, instance: InstanceId, incarnation: int, report: dict[str, Any], elapsed_s: float
@@ -457,7 +445,7 @@ class Supervisor:
                 incarnation,
                 bool(report.get("ready")),
                 report.get("reason"),
-                float(report.get("oldest_call_s") or 0.0),
+                self.loop.awake_s(float(report.get("oldest_call_s") or 0.0)),
                 int(report.get("calls") or 0),
                 report.get("pss_bytes"),
             ),
@@ -471,7 +459,12 @@ class Supervisor:
         event = happened.HeartbeatMissed(instance, incarnation, beats)
         self.decide(self.core.heartbeat_missed(event, self.loop.now()))
 
+    def _session_joined(self) -> None:
+        self.router_event(happened.RouterJoined())
+        self._programs.joined()
+
     def _session_lost(self, reason: str) -> None:
+        self._programs.lost()
         if self.core.router.ready:
             self.say(f"router: {reason}", level="WARNING")
         self.router_event(happened.RouterLost(reason))

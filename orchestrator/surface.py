@@ -191,7 +191,7 @@ class Surface:
             return
         ids = self._resolve([target])
         for name in {i.name for i in ids}:
-            if self._supervisor.manifest.peers[name].program is not None:
+            if self._supervisor.manifest.peers[name].is_program:
                 raise Refused(f"{name} is a program of its own: what it logs is its own affair")
         for instance in ids:
             self._supervisor.set_level(instance, level)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from orchestrator.core import commands as do
+from orchestrator.core.child import Exit
 from orchestrator.core.states import State
 from orchestrator.logs.sink import LogSink
 
@@ -37,8 +38,8 @@ class Telling:
             return
         self._sink.log({"level": level, "message": text, **fields})
 
-    def report(self, report: do.Report) -> None:
-        """Tell a transition of an Instance."""
+    def report(self, report: do.Report, last_exit: Exit | None = None) -> None:
+        """Tell a transition of an Instance, and how its process ended if that is what it is."""
         reason = f" ({report.reason})" if report.reason else ""
         ready = ", ready" if report.ready else ""
         delay = f", next start in {report.delay_s:.1f} s" if report.delay_s else ""
@@ -47,7 +48,10 @@ class Telling:
             level = "ERROR" if report.new is State.FATAL else "WARNING" if bad else "INFO"
             text = f"{report.instance}: {report.new.value}{ready}{reason}{delay}"
             self.say(text, level=level, pid=report.pid, incarnation=report.incarnation)
-        self._tell(str(report.instance), report, report.incarnation, report.pid)
+        ended = None
+        if last_exit is not None and report.new in (State.EXITED, State.BACKOFF, State.FATAL):
+            ended = {"code": last_exit.code, "signal": last_exit.signal, "cause": last_exit.cause}
+        self._tell(str(report.instance), report, report.incarnation, report.pid, exit=ended)
 
     def report_router(
         self, report: do.ReportRouter, *, url: str, incarnation: int, pid: int | None
@@ -76,7 +80,12 @@ class Telling:
             listener(end)
 
     def _tell(
-        self, name: str, report: do.Report | do.ReportRouter, incarnation: int, pid: int | None
+        self,
+        name: str,
+        report: do.Report | do.ReportRouter,
+        incarnation: int,
+        pid: int | None,
+        **more: Any,
     ) -> None:
         transition = {
             "instance": name,
@@ -86,6 +95,7 @@ class Telling:
             "incarnation": incarnation,
             "pid": pid,
             "reason": report.reason,
+            **more,
             "at": time.time(),
         }
         for listener in list(self.listeners):

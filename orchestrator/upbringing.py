@@ -8,13 +8,11 @@ from typing import Any
 
 from orchestrator.checking import find_clashes
 from orchestrator.core.states import InstanceId
+from orchestrator.limits import pairs_of
 from orchestrator.manifest import Manifest
 from orchestrator.manifest.model import PeerSection
 from orchestrator.nurseries import Reports, Upbringing
 from orchestrator.rundir import RUN_MARK
-
-#: Seconds between two samples of an Instance's memory; with a limit it is looked at each heartbeat.
-PSS_INTERVAL_S = 30.0
 
 
 def upbringings(manifest: Manifest, names: Iterable[str]) -> dict[str, Upbringing]:
@@ -22,7 +20,7 @@ def upbringings(manifest: Manifest, names: Iterable[str]) -> dict[str, Upbringin
     found = {}
     for name in names:
         peer = manifest.peers[name]
-        if peer.program is None:
+        if not peer.is_program:
             found[name] = Upbringing(
                 peer.app,
                 dict(peer.config),
@@ -62,10 +60,10 @@ def order_of(manifest: Manifest, instance: InstanceId, incarnation: int) -> dict
         "concurrency": peer.concurrency,
         "queue": peer.queue,
         "umask": peer.umask,
-        "limits": peer.limits,
+        "limits": pairs_of(peer.limits),
         "start_timeout_s": peer.spec.start_timeout_s,
         "stop_grace_s": peer.spec.stop_grace_s,
-        "pss_interval_s": PSS_INTERVAL_S if peer.spec.max_memory_bytes is None else 0.0,
+        "pss_interval_s": peer.pss_interval_s,
         "debug": manifest.stack.debug,
         "stack": manifest.stack.name,
     }
@@ -73,13 +71,15 @@ def order_of(manifest: Manifest, instance: InstanceId, incarnation: int) -> dict
 
 def clashes(manifest: Manifest, reports: Reports) -> dict[str, str]:
     """Find what is wrong between Peers that are each right; a text a Peer."""
-    known = {name: reports[name] for name in manifest.peers if name in reports}
+    peers = manifest.peers
+    known = {name: reports[name] for name in peers if name in reports}
+    provided = {name: peer.provided() for name, peer in peers.items() if peer.is_program}
     faults = find_clashes(
-        {name: report["procedures"] for name, report in known.items()},
+        {**{name: report["procedures"] for name, report in known.items()}, **provided},
         {name: report["single"] for name, report in known.items()},
-        {name: peer.spec.replicas for name, peer in manifest.peers.items()},
+        {name: peer.spec.replicas for name, peer in peers.items()},
     )
-    return {name: f"app: {text}" for name, text in faults.items()}
+    return {name: f"{'provides' if name in provided else 'app'}: {x}" for name, x in faults.items()}
 
 
 def describe_faults(manifest: Manifest, faults: Mapping[str, str]) -> str:

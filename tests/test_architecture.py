@@ -22,13 +22,13 @@ SIBLINGS = {
 }
 #: wampy's layers, the highest first; a module imports its own layer and lower ones only.
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("wampy.testing", "wampy.compat", "wampy.router"),
+    ("wampy.testing", "wampy.compat", "wampy.router", "wampy.aio"),
     ("wampy.host", "wampy.registry"),
     ("wampy.peer", "wampy.entrypoints", "wampy.interfaces", "wampy.logging"),
     ("wampy.session",),
     ("wampy.protocol", "wampy.transports", "wampy.dispatch"),
     ("wampy.serializers", "wampy.auth"),
-    ("wampy.messages",),
+    ("wampy.messages", "wampy.options"),
     ("wampy.errors", "wampy.uris", "wampy.ids", "wampy.clock", "wampy.durations"),
 )
 #: Upward, inside one function: ``Message.serialize()`` is a convenience of the founding API.
@@ -52,7 +52,16 @@ THREADED = (
     "wampy.registry", "wampy.testing",
 )  # fmt: skip
 #: Processes of the orchestrator that fork: they may not start a thread.
-FORKING = ("supervisor", "guard", "nursery", "nurseries", "loop", "processes", "router_process")
+FORKING = (
+    "supervisor",
+    "guard",
+    "nursery",
+    "nurseries",
+    "loop",
+    "processes",
+    "router_process",
+    "foreign",
+)
 
 
 @dataclass(frozen=True)

@@ -10,16 +10,19 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from wampy.aio import AsyncSession
     from wampy.entrypoints import every, healthcheck, rpc, subscribe
     from wampy.errors import (
         ApplicationError,
         Canceled,
         ConnectFailed,
         ConnectionLost,
+        Interrupted,
         InvalidArgument,
         InvalidUri,
         JoinRejected,
         LocalProtocolError,
+        MessageTooLong,
         NoSuchProcedure,
         NoSuchRealm,
         NoSuchRegistration,
@@ -37,13 +40,15 @@ if TYPE_CHECKING:
         TransportError,
         Unavailable,
         WampyError,
+        error,
     )
     from wampy.peer import ConfigError, Peer
     from wampy.registry import register_peer
     from wampy.session import CallFuture, CallResult, Session
-    from wampy.transports import MessageTooLong
+    from wampy.session.current import CallContext, EventContext, current_call, current_event
 
 _HOMES = {
+    "wampy.aio": ("AsyncSession",),
     "wampy.entrypoints": ("every", "healthcheck", "rpc", "subscribe"),
     "wampy.errors": (
         "ApplicationError",
@@ -52,8 +57,10 @@ _HOMES = {
         "ConnectionLost",
         "InvalidArgument",
         "InvalidUri",
+        "Interrupted",
         "JoinRejected",
         "LocalProtocolError",
+        "MessageTooLong",
         "NoSuchProcedure",
         "NoSuchRealm",
         "NoSuchRegistration",
@@ -71,24 +78,26 @@ _HOMES = {
         "TransportError",
         "Unavailable",
         "WampyError",
+        "error",
     ),
     "wampy.peer": ("ConfigError", "Peer"),
     "wampy.registry": ("register_peer",),
     "wampy.session": ("CallFuture", "CallResult", "Session"),
-    "wampy.transports": ("MessageTooLong",),
+    "wampy.session.current": ("CallContext", "EventContext", "current_call", "current_event"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [  # noqa: RUF022 - grouped as in _HOMES
     "every", "healthcheck", "rpc", "subscribe",
     "ApplicationError", "Canceled", "ConnectFailed", "ConnectionLost", "InvalidArgument",
-    "InvalidUri", "JoinRejected", "LocalProtocolError", "NoSuchProcedure", "NoSuchRealm",
+    "InvalidUri", "Interrupted", "JoinRejected", "LocalProtocolError", "MessageTooLong",
+    "NoSuchProcedure", "NoSuchRealm",
     "NoSuchRegistration", "NoSuchSubscription", "NotAuthenticated", "NotAuthorized",
     "ProcedureAlreadyExists", "ProtocolError", "RemoteProtocolError", "RequestError",
     "RequestTimeout", "SerializationError", "SessionClosed", "SessionError", "TransportError",
-    "Unavailable", "WampyError",
-    "ConfigError", "Peer", "register_peer", "CallFuture", "CallResult", "Session",
-    "MessageTooLong",
+    "Unavailable", "WampyError", "error",
+    "ConfigError", "Peer", "register_peer", "CallFuture", "CallResult", "Session", "AsyncSession",
+    "current_call", "current_event", "CallContext", "EventContext",
 ]  # fmt: skip
 
 

@@ -20,6 +20,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -35,6 +36,10 @@ _OUTLIER_S = 0.005
 _MEAN_WEIGHT = 0.2
 #: A worker thread with nothing to do ends after this.
 _WORKER_IDLE_S = 10.0
+
+
+#: What runs here: a handler's thread, or its task, looks up what it serves.
+CURRENT: ContextVar[Job | None] = ContextVar("wampy job", default=None)
 
 
 class Lane:
@@ -79,6 +84,7 @@ class Job:
         self.lane = lane
         #: Whether the thread that reads runs it, and does what follows for several at once.
         self.is_inline = False
+        #: When it began to run, on the monotonic clock; 0: it waits.
         self.since = 0.0
         self.task: asyncio.Task[Any] | None = None
 
@@ -134,11 +140,13 @@ class Dispatcher:
 
     @property
     def oldest_call_s(self) -> float:
-        """The age of the oldest call in flight, in seconds; 0.0 without any."""
+        """For how long the oldest call has been running, in seconds; 0.0 where none is.
+
+        What waits for its turn is not counted: a long queue makes nobody hung.
+        """
         with self._lock:
-            for job in self._calls:
-                return time.monotonic() - job.since
-        return 0.0
+            since = min((job.since for job in self._calls if job.since), default=None)
+        return 0.0 if since is None else time.monotonic() - since
 
     @property
     def calls(self) -> int:
@@ -177,7 +185,6 @@ class Dispatcher:
             waiting = len(self._ready) + self._parked
             if self._is_stopped or self._running + waiting >= self._concurrency + self._queue:
                 return False
-            job.since = time.monotonic()
             if job.is_call:
                 self._calls[job] = None
                 self._call_count += 1
@@ -276,7 +283,8 @@ class Dispatcher:
 
     def _run(self, job: Job) -> None:
         """Run a Job that was counted as running."""
-        started = time.perf_counter()
+        started = job.since = time.monotonic()
+        token = CURRENT.set(job)
         try:
             coroutine = job.run()
         except (
@@ -284,7 +292,9 @@ class Dispatcher:
         ):  # a Job reports its own errors; this one is a bug, and the thread lives
             logger.exception("a job of %s failed", job.lane.name)
             coroutine = None
-        elapsed = min(time.perf_counter() - started, _OUTLIER_S)
+        finally:
+            CURRENT.reset(token)
+        elapsed = min(time.monotonic() - started, _OUTLIER_S)
         if coroutine is not None:
             try:
                 self._event_loop().start(coroutine, job)
@@ -410,6 +420,8 @@ class _LoopThread:
         """Run a coroutine; its outcome goes to the Dispatcher."""
 
         def begin() -> None:
+            # In a context of its own, which the task inherits.
+            CURRENT.set(job)
             job.task = self._loop.create_task(coroutine)
             job.task.add_done_callback(lambda task: self._end(task, job))
 

@@ -28,6 +28,7 @@ class Procedure:
     invoke: str | None
     concurrency: int | None
     expected: tuple[type[BaseException], ...]
+    progressive: bool = False
 
     def options(self) -> dict[str, Any]:
         """Give REGISTER.Options, as far as the method says them."""
@@ -77,6 +78,7 @@ def rpc(
     invoke: Literal["single", "first", "last", "roundrobin", "random"] | None = None,
     concurrency: int | None = None,
     expected: type[BaseException] | tuple[type[BaseException], ...] = (),
+    progressive: bool = False,
 ) -> Callable[[_Method], _Method]: ...
 def rpc(
     uri: Any = None,
@@ -86,6 +88,7 @@ def rpc(
     invoke: str | None = None,
     concurrency: int | None = None,
     expected: type[BaseException] | tuple[type[BaseException], ...] = (),
+    progressive: bool = False,
 ) -> Any:
     """Make a method a procedure: ``@rpc``, ``@rpc("com.example.add")`` or ``@rpc(concurrency=1)``.
 
@@ -98,6 +101,8 @@ def rpc(
         invoke: how the Router chooses among several Callees; default: shared, ``roundrobin``.
         concurrency: how many calls of it run at once; default: as many as the Peer runs at all.
         expected: exceptions that are the caller's fault: they are logged as a WARNING.
+        progressive: whether calls of it may come in parts: the method gets one argument, CallParts,
+            and iterates over it.
 
     Raises:
         TypeError, ValueError: at once, for what makes no sense.
@@ -115,7 +120,7 @@ def rpc(
     for cls in classes:
         if not (isinstance(cls, type) and issubclass(cls, BaseException)):
             raise TypeError(f"@rpc(expected=…) takes exception classes, got {cls!r}")
-    procedure = Procedure(uri, match, invoke, concurrency, classes)
+    procedure = Procedure(uri, match, invoke, concurrency, classes, progressive)
     return lambda method: _attach(method, procedure)
 
 

@@ -19,14 +19,21 @@
     ├── RequestTimeout                also a TimeoutError
     └── RequestError                  the ERROR that answers a request: uri, args, kwargs, details
         ├── NoSuchProcedure, ProcedureAlreadyExists, NoSuchRegistration, NoSuchSubscription
-        ├── InvalidUri, InvalidArgument, NotAuthorized, Canceled, Unavailable
+        ├── InvalidUri, InvalidArgument, NotAuthorized, Unavailable
+        ├── Canceled
+        │   └── Interrupted           the call that this handler serves, seen from within it
         └── ApplicationError          any URI that WAMP does not define
+
+An application's own exceptions join in with ``@error``: raised by a handler here, they are raised
+by the call there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+_Error = TypeVar("_Error", bound=type[Exception])
 
 
 class WampyError(Exception):
@@ -46,7 +53,10 @@ class SerializationError(LocalProtocolError):
 
 
 class MessageTooLong(LocalProtocolError):
-    """The message is longer than the other side takes; nothing was sent, the Session lives."""
+    """A message is longer than the other side takes, and was not sent; or than this side takes.
+
+    Names the size and the limit. The Session lives.
+    """
 
 
 class RemoteProtocolError(ProtocolError):
@@ -185,12 +195,97 @@ class Canceled(RequestError):
     """The call was canceled, or its callee has gone."""
 
 
+class Interrupted(Canceled):
+    """The Caller of the procedure that runs here wants no result any more.
+
+    Raised once, by the next wait of its handler: a call, a result, ``current_call().wait``.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("wamp.error.canceled", ["the caller canceled the call"])
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Survive pickling: the constructor takes nothing."""
+        return type(self), ()
+
+
 class Unavailable(RequestError):
     """Nobody can serve the call now: every handler and the queue are full."""
 
 
 class ApplicationError(RequestError):
     """An error that the application defines; a handler may raise it, with any URI."""
+
+
+#: What ``@error`` has declared.
+_DECLARED: dict[str, type[Exception]] = {}
+_URI_ATTRIBUTE = "_wampy_error_uri"
+
+
+def error(uri: str) -> Callable[[_Error], _Error]:
+    """Map an exception class and an error's URI to each other, both ways: ``@error("com.x.full")``.
+
+    A handler that raises it, or a subclass, answers its caller with that URI and its ``args``, and
+    with its ``kwargs`` where it has such a dictionary. A caller in whose process the class is
+    declared, too, gets it raised: made from the ERROR's arguments, with the ApplicationError as its
+    ``__cause__``; where it cannot be made from them, that one is raised itself.
+
+    Such an error is part of the procedure's interface: it is logged as a WARNING, no traceback.
+
+    Args:
+        uri: the error's; not of ``wamp.``, whose errors have their classes.
+
+    Raises:
+        LocalProtocolError: it is no URI.
+        TypeError: what it decorates is no class of exceptions, or has a URI by itself, as
+            RequestErrors have.
+        ValueError: the URI is the spec's, or another class has it.
+    """
+    from wampy.uris import check_uri
+
+    if check_uri(uri).startswith("wamp."):
+        raise ValueError(f"@error({uri!r}): the spec's own errors have their classes")
+
+    def declare(cls: _Error) -> _Error:
+        if not (isinstance(cls, type) and issubclass(cls, Exception)):
+            raise TypeError(f"@error takes a class of exceptions, got {cls!r}")
+        if issubclass(cls, RequestError):
+            raise TypeError(f"{cls.__name__} has a URI by itself; derive it from WampyError")
+        known = _DECLARED.get(uri)
+        # Defined anew, in a notebook or after a reload, it takes its own place.
+        names = ("__module__", "__qualname__")
+        if known and [getattr(known, name) for name in names] != [
+            getattr(cls, name) for name in names
+        ]:
+            raise ValueError(f"@error({uri!r}): {known.__qualname__} has this URI already")
+        setattr(cls, _URI_ATTRIBUTE, uri)
+        _DECLARED[uri] = cls
+        return cls
+
+    return declare
+
+
+def declared_uri(error: BaseException) -> str | None:
+    """Give the URI that ``@error`` has declared for an exception's class, or None."""
+    return getattr(type(error), _URI_ATTRIBUTE, None)
+
+
+def as_declared(error: BaseException) -> BaseException:
+    """Give what the caller gets raised for an error: the class declared for its URI, if any."""
+    if type(error) is not ApplicationError:
+        return error
+    if error.uri == "wamp.error.timeout":
+        # The Router keeps the time as the Session does: whoever is first, it is the same error.
+        return RequestTimeout(str(error))
+    if error.uri not in _DECLARED:
+        return error
+    kwargs = {key: value for key, value in error.kwargs.items() if key != "traceback"}
+    try:
+        made = _DECLARED[error.uri](*error.args, **kwargs)
+    except Exception:  # its constructor is a program's, and wants other arguments
+        return error
+    made.__cause__ = error
+    return made
 
 
 _BY_URI: dict[str, type[RequestError]] = {

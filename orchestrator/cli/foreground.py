@@ -6,12 +6,14 @@ Rules:
   request to the stack is made in a thread of its own; only the printer writes to the terminal.
   So no signal waits for a request, and no request for a terminal that takes nothing.
 - What this process started it stops, whatever ends it; a stack that it joined it leaves alone.
-- It may be killed without harm: the stack lives on, and the next ``up`` joins it.
+- It may be killed or stopped, and its terminal closed, without harm: the stack lives on, and the
+  next ``up`` joins it.
+- A SIGINT after the first kills, as people expect of Ctrl-C; SIGTERM is one orderly stop however
+  often it comes, since service managers and ``timeout`` send it to a process and to its group.
 """
 
 from __future__ import annotations
 
-import os
 import queue
 import signal
 import threading
@@ -20,26 +22,25 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.cli.ending import StackEnd, watched_end
 from orchestrator.cli.exits import CommandError, ExitCode
-from orchestrator.cli.first_process import reap_orphans
 from orchestrator.cli.following import LineStyle, LogLines
-from orchestrator.cli.notify import ServiceManager
-from orchestrator.cli.output import is_coloured
+from orchestrator.cli.output import is_coloured, redraws
 from orchestrator.cli.printing import Printer
+from orchestrator.cli.reaping import is_first_process, reap_orphans
+from orchestrator.cli.service import Service
+from orchestrator.cli.waiting import Waiting
+from orchestrator.ending import StackEnd, guard_of, watched_end
 
 if TYPE_CHECKING:
     from orchestrator.control.client import ControlClient
     from orchestrator.manifest import Manifest
+    from orchestrator.notify import Notifier
 
-#: Seconds until somebody who waits for the stack is told on what it waits; then again and again.
-PATIENCE_S = 2.0
-IMPATIENT_S = 5.0
-#: Instances that such a line names.
-MOST_NAMED = 5
+#: Seconds without any news after which it is asked for, while something is waited for.
+_REASONS_S = 1.0
 #: Seconds that what is left of the stack's own processes gets in the end.
 _LAST_PROCESSES_S = 10.0
-#: Seconds that a terminal gets to take the last lines.
+#: Seconds that a terminal, or the service manager, gets to take the last lines.
 _LAST_LINES_S = 2.0
 
 
@@ -55,6 +56,7 @@ class Wishes:
         is_aborting_on_exit: stop everything when one Instance ends.
         is_watching: reload whenever a file changes.
         profiles: whose Peers are among all.
+        notifier: the service manager that wants to know how it goes; None: there is none.
     """
 
     names: list[str]
@@ -64,6 +66,7 @@ class Wishes:
     is_aborting_on_exit: bool
     is_watching: bool = False
     profiles: tuple[str, ...] = ()
+    notifier: Notifier | None = None
 
 
 class Foreground:
@@ -75,20 +78,30 @@ class Foreground:
         self._inbox: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
         self._started_at = time.monotonic()
         logs = LogLines(manifest, LineStyle(manifest, colours=is_coloured()))
+        fd = 2 if wishes.is_detached else 1
         self._printer = Printer(
-            2 if wishes.is_detached else 1,
+            fd,
             (lambda _: ()) if wishes.is_detached else logs.poll,
+            status=self._status,
+            redraws=redraws(fd),
         )
+        self._waiting = Waiting(manifest, wishes.names, wishes.profiles)
+        #: What is waited for, for the terminal; empty: nothing is.
+        self._waited_for = "importing the Peers' modules"
+        #: Since when that has been so.
+        self._waits_since = self._started_at
+        self._is_starting = True
+        self._service: Service | None = None
+        self._has_terminal = True
         self._client: ControlClient | None = None
         self._snapshot: dict[str, Any] = {}
+        self._supervisor_pid = 0
         #: Why the stack is being stopped by us: None while it is not.
         self._stopping: int | None = None
         self._is_killing = False
+        #: Whether an Instance is FATAL, or the stack itself has said that it gives up.
         self._has_fatal = False
         self._code: int = ExitCode.DONE
-        self._manager = ServiceManager(os.environ)
-        #: When somebody who waits is told next on what.
-        self._patient_until = time.monotonic() + PATIENCE_S
 
     def run(self) -> int:
         """Start or join the stack and stay until it has ended, or need not be watched any more.
@@ -102,7 +115,6 @@ class Foreground:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._signalled)
         self._printer.start()
-        reap_orphans()
         try:
             client = self._launch()
             if client is None:
@@ -111,20 +123,29 @@ class Foreground:
             if self._stopping is not None and self._is_joined:
                 self._printer.say("wampy: the stack runs on; wampy down stops it")
                 return self._stopping
+            if is_first_process():
+                # Not before: until it has come up, Launch itself may end what it has started.
+                reap_orphans()
             self._snapshot = client.ps()
-            with watched_end(self._snapshot) as end:
+            self._take(self._snapshot)
+            self._begin_service()
+            self._supervisor_pid = client.supervisor_pid()
+            with watched_end(self._supervisor_pid) as end:
                 self._ask("events", self._read_events)
-                self._manager.watch(lambda: _answers(client))
                 if self._stopping is not None:
                     self._stop()
                 else:
                     self._ask("up", self._bring_up)
                 if self._follow(end):
                     if not end.wait(_LAST_PROCESSES_S):
-                        pid = self._snapshot["pid"]
-                        raise CommandError(f"the supervisor (pid {pid}) has not ended")
+                        raise CommandError(
+                            f"the supervisor (pid {self._supervisor_pid}) has not ended"
+                        )
                     self._over()
         finally:
+            self._waited_for = ""
+            if self._service is not None:
+                self._service.finish(_LAST_LINES_S)
             self._printer.finish(_LAST_LINES_S)
         return self._code
 
@@ -150,6 +171,14 @@ class Foreground:
         for event in self._client.events():
             self._inbox.put(("event", event))
 
+    def _is_answering(self, timeout_s: float) -> bool:
+        assert self._client is not None
+        try:
+            self._client.ps(timeout_s=timeout_s)
+        except Exception:  # whatever is wrong: that is what the watchdog is for
+            return False
+        return True
+
     def _bring_up(self) -> Any:
         assert self._client is not None
         wishes = self._wishes
@@ -174,18 +203,16 @@ class Foreground:
         launch = Launch(self._manifest)
         self._ask("launched", launch.run)
         while True:
-            try:
-                kind, content = self._inbox.get(timeout=self._patience_s())
-            except queue.Empty:
-                self._patient_until = time.monotonic() + IMPATIENT_S
-                self._printer.say("wampy: starting; the Peers' modules are being imported")
-                continue
-            if kind == "signal":
-                if self._stopping is not None:
+            kind, content = self._inbox.get()
+            if kind == "signal" and content == signal.SIGHUP:
+                self._has_terminal = False
+            elif kind == "signal":
+                if self._stopping is None:
+                    self._stopping = self._code_of(content)
+                    self._printer.say("wampy: stopping as soon as it has started")
+                elif content == signal.SIGINT:
                     launch.give_up()
                     return None
-                self._stopping = self._code_of(content)
-                self._printer.say("wampy: stopping as soon as it has started")
             elif isinstance(content, BaseException):
                 raise content
             else:
@@ -194,25 +221,29 @@ class Foreground:
 
     def _follow(self, end: StackEnd) -> bool:
         """Handle what happens until the end; gives whether the stack has ended."""
+        assert self._client is not None
         while True:
             try:
-                kind, content = self._inbox.get(timeout=self._patience_s())
+                kind, content = self._inbox.get(timeout=_REASONS_S if self._is_starting else None)
             except queue.Empty:
-                self._tell_progress()
+                # Reasons come and go without a transition.
+                self._ask("ps", self._client.ps)
                 continue
             if kind == "signal":
-                if self._is_joined and not self._stopping:
+                if content == signal.SIGHUP and not self._is_joined:
+                    self._has_terminal = False  # the stack is this one's: it stays, unheard
+                elif self._is_joined and self._stopping is None:
                     self._printer.say("wampy: the stack runs on; wampy down stops it")
                     self._code = self._code_of(content)
                     return False
-                self._interrupt(content)
+                else:
+                    self._interrupt(content)
             elif kind == "event":
                 self._heard(content)
-            elif kind == "progress":
-                if not isinstance(content, BaseException) and self._stopping is None:
-                    text = progress_of(content)
-                    self._printer.say(f"wampy: {text}")
-                    self._manager.status(text)
+            elif kind == "ps":
+                if not isinstance(content, BaseException):
+                    self._waiting.explain(content)
+                    self._show()
             elif kind == "up":
                 if self._is_up(content):
                     return False
@@ -234,10 +265,10 @@ class Foreground:
 
     def _interrupt(self, number: int) -> None:
         if self._stopping is None:
-            self._stopping = self._code_of(number)
-            self._printer.say("wampy: stopping; once more to kill")
-            self._stop()
-        elif not self._is_killing:
+            how = "; once more to kill" if number == signal.SIGINT else ""
+            self._printer.say(f"wampy: stopping{how}")
+            self._stop_with(self._code_of(number))
+        elif number == signal.SIGINT and not self._is_killing:
             self._is_killing = True
             self._printer.say("wampy: killing")
             assert self._client is not None
@@ -246,22 +277,26 @@ class Foreground:
     def _stop(self) -> None:
         assert self._client is not None
         client = self._client
-        self._manager.stopping()
+        self._show()
+        if self._service is not None:
+            self._service.stopping()
         self._ask("down", lambda: client.down(timeout_s=None))
 
     def _stop_with(self, code: int) -> None:
         if self._stopping is None:
             self._stopping = code
+            self._waits_since = time.monotonic()
             self._stop()
 
     def _is_up(self, outcome: Any) -> bool:
         """Take the answer to ``up``; gives whether this process is done with that."""
-        self._patient_until = float("inf")
         if self._stopping is not None or _is_end(outcome):
             return False
+        self._is_starting = False
+        self._show()
         failed: list[str] = []
         if isinstance(outcome, TimeoutError):
-            failed = [f"not ready within {self._wishes.timeout_s:g} s"]
+            failed = [f"not ready within {self._wishes.timeout_s:g} s: {self._waiting.line()}"]
         elif isinstance(outcome, BaseException):
             raise outcome
         else:
@@ -273,10 +308,8 @@ class Foreground:
         for text in failed:
             self._printer.say(f"wampy: {text}")
         if not failed:
-            summary = self._summary(len(outcome))
-            self._printer.say(f"wampy: {summary}")
-            stays = self._snapshot["pid"] if self._wishes.is_detached else None
-            self._manager.ready(summary, main_pid=stays)
+            self._printer.say(f"wampy: {self._summary(len(outcome))}")
+            self._tell_ready()
         if self._wishes.is_detached:
             if failed:
                 self._printer.say(f"wampy: {self._fate()}")
@@ -285,7 +318,8 @@ class Foreground:
         if isinstance(outcome, TimeoutError) and not self._is_joined:
             self._printer.say("wampy: stopping")
             self._stop_with(ExitCode.GAVE_UP)
-        return False
+        # Whose terminal has gone has nobody to show a stack that is not his own.
+        return self._is_joined and not self._has_terminal
 
     def _fate(self) -> str:
         """Say what became of a stack that did not come up whole."""
@@ -308,44 +342,60 @@ class Foreground:
         return f"{self._manifest.stack.name}: {count} {noun} {how}, Router {url}"
 
     def _heard(self, event: dict[str, Any]) -> None:
+        self._take(event)
         state = event.get("new")
-        if state == "FATAL":
+        if state == "FATAL" or event.get("exit_code"):
             self._has_fatal = True
         if self._wishes.is_detached and state is not None:
             # Where there are no logs to be seen, somebody who waits sees this at least.
             how = "ready" if event.get("ready") else state
             self._printer.say(f"wampy: {event.get('instance')} {how}")
-        is_exit = state in ("EXITED", "FATAL", "BACKOFF") and event.get("instance") != "router"
-        if not (is_exit and self._wishes.is_aborting_on_exit) or self._stopping is not None:
+        if not self._wishes.is_aborting_on_exit or self._stopping is not None:
             return
-        name = event["instance"]
-        self._printer.say(f"wampy: {name} ended ({event.get('reason') or state}): stopping")
-        self._stop_with(self._exit_code_of(name))
+        if is_exit(event):
+            self._printer.say(
+                f"wampy: {event['instance']} ended ({event.get('reason') or 'done'}): stopping"
+            )
+            self._stop_with(exit_code_of(event))
 
-    def _exit_code_of(self, instance: str) -> int:
-        """Give the exit code of an Instance as a shell would; 1 where there is none."""
-        assert self._client is not None
-        try:
-            rows = self._client.ps()["instances"]
-        except Exception:
-            # It ends anyway; then it counts as unclean.
-            return ExitCode.FAILED
-        last = next((row["exit"] for row in rows if row["instance"] == instance), None) or {}
-        if last.get("signal") is not None:
-            return 128 + int(last["signal"])
-        code = last.get("code")
-        return code if isinstance(code, int) else ExitCode.FAILED
+    # ------------------------------------------------------------------ what is shown and told
 
-    def _patience_s(self) -> float | None:
-        if self._patient_until == float("inf"):
-            return None
-        return max(0.0, self._patient_until - time.monotonic())
+    def _take(self, event: dict[str, Any]) -> None:
+        self._waiting.take(event)
+        self._show()
 
-    def _tell_progress(self) -> None:
-        """Find out what is still waited for, in a thread, since that may take a while, too."""
-        assert self._client is not None
-        self._patient_until = time.monotonic() + IMPATIENT_S
-        self._ask("progress", self._client.ps)
+    def _show(self) -> None:
+        """Have terminal and service manager know what goes on; from the main thread only."""
+        if self._stopping is not None:
+            text = self._waited_for = self._waiting.stopping_line()
+        else:
+            text = self._waiting.line()
+            self._waited_for = text if self._is_starting else ""
+        if self._service is not None:
+            self._service.status(text)
+            if not self._is_starting and not self._wishes.is_detached and self._waiting.is_over:
+                self._service.ready()
+
+    def _status(self) -> str:
+        """Give the status line; in the printer's thread."""
+        text = self._waited_for
+        return f"wampy: {text} ({time.monotonic() - self._waits_since:.0f} s)" if text else ""
+
+    def _begin_service(self) -> None:
+        if self._wishes.notifier is not None:
+            self._service = Service(self._wishes.notifier, self._is_answering)
+            self._service.start()
+            self._show()
+
+    def _tell_ready(self) -> None:
+        if self._service is None:
+            return
+        if self._wishes.is_detached:
+            # Who is ready is then the guard: this process is about to end.
+            guard = guard_of(self._supervisor_pid)
+            if guard is not None:
+                self._service.main_process(guard)
+        self._service.ready()
 
     def _over(self) -> None:
         """The stack has ended; by us, by somebody else's ``down``, or because it gave up."""
@@ -360,29 +410,21 @@ class Foreground:
         self._printer.say(f"wampy: {self._manifest.stack.name} has ended: {why}")
 
 
-def _answers(client: ControlClient) -> bool:
-    try:
-        client.ps()
-    except Exception:
-        # Broad: whatever it is, it is no answer.
-        return False
-    return True
+def is_exit(event: dict[str, Any]) -> bool:
+    """Tell whether an Instance has ended that nobody had asked to."""
+    return (
+        event.get("new") in ("EXITED", "FATAL", "BACKOFF")
+        and event.get("old") in ("STARTING", "RUNNING")
+        and event.get("instance") != "router"
+    )
 
 
-def progress_of(snapshot: dict[str, Any]) -> str:
-    """Say how far a stack is that starts: how many are ready, and what the others wait for."""
-    router = snapshot["router"]
-    if not router["ready"]:
-        reason = f" ({router['reason']})" if router.get("reason") else ""
-        return f"waiting for the router, which is {router['state']}{reason}"
-    rows = [row for row in snapshot["instances"] if row["state"] != "STOPPED" or row["reason"]]
-    waiting = [row for row in rows if not row["ready"] and not row["completed"]]
-    texts = [
-        f"{row['instance']} {row['state']}" + (f" ({row['reason']})" if row["reason"] else "")
-        for row in waiting[:MOST_NAMED]
-    ]
-    more = f" and {len(waiting) - MOST_NAMED} more" if len(waiting) > MOST_NAMED else ""
-    return f"{len(rows) - len(waiting)} of {len(rows)} ready; waiting for {', '.join(texts)}{more}"
+def exit_code_of(event: dict[str, Any]) -> int:
+    """Give the exit code of an Instance that ended, as a shell has it: 128 + n for signal n."""
+    last = event.get("exit") or {}
+    if isinstance(last.get("code"), int):
+        return int(last["code"])
+    return 128 + int(last["signal"]) if last.get("signal") else ExitCode.FAILED
 
 
 def _is_end(content: Any) -> bool:

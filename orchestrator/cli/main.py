@@ -31,6 +31,7 @@ COMMANDS = {
     "reload": "Take over what has changed in the manifest and in the code.",
     "why": "Tell why an Instance failed.",
     "check": "Check the manifest and the Peers' code.",
+    "describe": "Show what a running Peer offers.",
     "call": "Call a procedure and print its result as JSON.",
     "publish": "Publish an event.",
     "subscribe": "Print events as they come, one JSON line each.",

@@ -30,6 +30,13 @@ def is_coloured() -> bool:
     )
 
 
+def redraws(fd: int) -> bool:
+    """Tell whether a descriptor is a terminal on which a line can be written anew."""
+    import os
+
+    return os.isatty(fd) and os.environ.get("TERM", "dumb") != "dumb"
+
+
 def colour_of(name: str) -> str:
     """Give the colour of a Peer's prefix."""
     return PREFIX_COLOURS[sum(name.encode()) % len(PREFIX_COLOURS)]

@@ -6,6 +6,7 @@ import click
 
 from orchestrator.cli.context import DURATION, Invocation, check_names, client_of
 from orchestrator.cli.outcomes import report
+from orchestrator.cli.progress import shown
 
 
 @click.command()
@@ -20,4 +21,6 @@ def command(
     manifest = invocation.manifest()
     client = client_of(manifest)
     check_names(manifest, names)
-    return report(client.start(list(names), timeout_s=timeout), as_json=as_json)
+    with shown(client):
+        outcomes = client.start(list(names), timeout_s=timeout)
+    return report(outcomes, as_json=as_json)

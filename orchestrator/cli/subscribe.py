@@ -23,13 +23,16 @@ _LOOK_INTERVAL_S = 0.5
 def command(invocation: Invocation, topic: str, match: str, count: int | None) -> None:
     """Print events as they come, one JSON line each, until Ctrl-C.
 
-    A line is {"args": [...], "kwargs": {...}}. A restart of the Router is survived; the end of the
-    stack ends it.
+    A line is {"args": [...], "kwargs": {...}}, with --match also the "topic". A restart of the
+    Router is survived; the end of the stack ends it.
     """
+    from wampy.session.current import current_event
+
     events: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
 
     def heard(*args: Any, **kwargs: Any) -> None:
-        events.put({"args": list(args), "kwargs": kwargs})
+        topic = {} if match == "exact" else {"topic": current_event().topic}
+        events.put({**topic, "args": list(args), "kwargs": kwargs})
 
     session = operator_session(invocation, 30.0, reconnect=True, on_leave=lambda: events.put(None))
     with session:

@@ -14,6 +14,7 @@ from orchestrator.cli.scale import parse_scales
 
 if TYPE_CHECKING:
     from orchestrator.manifest import Manifest
+    from orchestrator.notify import Notifier
 
 
 @click.command()
@@ -54,14 +55,38 @@ def command(
     is_detached = detach or is_waiting
     if is_detached and abort_on_exit:
         raise click.UsageError("--abort-on-exit needs the foreground: leave out -d and --wait")
+    notifier = _notifier(is_detached)
     manifest = invocation.manifest()
     check_names(manifest, names)
     profiles = (*profiles, *_profiles_of_environment())
     check_profiles(manifest, profiles)
     scale = parse_scales(scales)
     check_names(manifest, tuple(scale))
-    wishes = Wishes(list(names), scale, timeout, is_detached, abort_on_exit, watch, profiles)
+    wishes = Wishes(
+        list(names), scale, timeout, is_detached, abort_on_exit, watch, profiles, notifier
+    )
     return Foreground(manifest, wishes).run()
+
+
+def _notifier(is_detached: bool) -> Notifier | None:
+    """Give the service manager that started this command, if one did.
+
+    Raises:
+        UsageError: ``-d`` would be the end of the stack, by whoever started this command.
+    """
+    from orchestrator.cli.reaping import is_first_process
+    from orchestrator.notify import take_notifier
+
+    try:
+        notifier = take_notifier(os.environ)
+    except ValueError as error:
+        click.echo(f"wampy: {error}: nobody is notified", err=True)
+        notifier = None
+    if is_detached and is_first_process():
+        raise click.UsageError("-d would end the container, whose first process this is")
+    if is_detached and notifier is not None and notifier.watchdog_s is not None:
+        raise click.UsageError("with -d nobody answers the watchdog of the service")
+    return notifier
 
 
 def _profiles_of_environment() -> list[str]:

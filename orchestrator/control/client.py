@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+import struct
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -46,10 +47,26 @@ class ControlClient:
         #: Whether the stack ran before we came.
         self.joined = True
 
-    def ps(self) -> dict[str, Any]:
+    def ps(self, *, timeout_s: float = QUESTION_TIMEOUT_S) -> dict[str, Any]:
         """Give the snapshot that ``wampy ps --json`` prints."""
-        answer: dict[str, Any] = self._ask("GET", "ps", None, QUESTION_TIMEOUT_S)
+        answer: dict[str, Any] = self._ask("GET", "ps", None, timeout_s)
         return answer
+
+    def supervisor_pid(self) -> int:
+        """Give the supervisor's pid as this process has it; 0 if it cannot be seen from here.
+
+        The kernel says so. What the stack itself says is the pid in a container, where it runs in
+        one, which may be anybody's here.
+        """
+        connection = self._connect("GET", "ps", None, QUESTION_TIMEOUT_S)
+        try:
+            assert connection.sock is not None
+            packed = connection.sock.getsockopt(
+                socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")
+            )
+        finally:
+            connection.close()
+        return int(struct.unpack("3i", packed)[0])
 
     def up(
         self,

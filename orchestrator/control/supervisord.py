@@ -3,7 +3,8 @@
 ``supervisorctl -s unix://<run_dir>/control.sock`` and other programs for supervisord work with it.
 What differs from supervisord, on purpose: a bare name means all Instances of that Peer; questions
 are answered while the stack stops; ``restart`` (``supervisorctl reload``) restarts the Peers,
-rolling, not the supervisor; logs cannot be cleared and processes have no stdin.
+rolling, not the supervisor; what ``reread`` finds is taken over by the first ``add`` or ``remove``,
+all at once, as by ``wampy reload``; logs cannot be cleared and processes have no stdin.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -27,6 +29,7 @@ from orchestrator.errors import OrchestratorError, UnknownTarget
 from orchestrator.logs.names import STACK, STREAMS
 from orchestrator.logs.reader import LogReader
 from orchestrator.loop import Loop
+from orchestrator.reload_plan import GONE, NEW
 
 #: What ``supervisorctl`` insists on.
 API_VERSION = "3.0"
@@ -95,6 +98,26 @@ def log_name(rows: list[Row], name: str) -> str:
     return str(found[0]["instance"])
 
 
+@dataclass(frozen=True, slots=True)
+class Reread:
+    """What the last ``reloadConfig`` has found: names of groups."""
+
+    added: frozenset[str] = frozenset()
+    changed: frozenset[str] = frozenset()
+    removed: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, plan: list[dict[str, Any]]) -> Reread:
+        """Give the groups of a reload's plan; what concerns the stack itself is none."""
+        names: dict[str, set[str]] = {NEW: set(), GONE: set(), "": set()}
+        for change in plan:
+            if change["target"] != "stack":
+                reason = change["reason"] if change["reason"] in names else ""
+                names[reason].add(change["target"].partition(":")[0])
+        changed = names[""] - names[NEW] - names[GONE]
+        return cls(frozenset(names[NEW]), frozenset(changed), frozenset(names[GONE]))
+
+
 class SupervisorNamespace:
     """The methods ``supervisor.*``; each public one can be called by name.
 
@@ -104,6 +127,7 @@ class SupervisorNamespace:
     def __init__(self, stack: StackControl, logs: LogReader) -> None:
         self._stack = stack
         self._logs = logs
+        self._reread = Reread()
 
     # ------------------------------------------------------------------ the stack
 
@@ -145,36 +169,67 @@ class SupervisorNamespace:
         self._stack.restart(["all"], False, _ignore)
         return True
 
-    def reloadConfig(self) -> list[list[list[str]]]:
-        """Return which groups a changed manifest adds, changes and removes: none, or a fault."""
+    def reloadConfig(self) -> Later:
+        """Return which groups a reload would add, change and remove; changes nothing yet."""
         self._must_run()
-        snapshot = self._stack.snapshot()
-        try:
-            changed_at = Path(snapshot["manifest"]).stat().st_mtime
-        except OSError as error:
-            raise RpcFault(
-                FaultCode.CANT_REREAD, f"{snapshot['manifest']}: {error.strerror}"
-            ) from error
-        if changed_at > time.time() - snapshot["uptime_s"]:
-            raise RpcFault(
-                FaultCode.CANT_REREAD,
-                f"{snapshot['manifest']} has changed since the stack was started; "
-                "a running stack cannot take that over yet: wampy down, then wampy up",
-            )
-        return [[[], [], []]]
 
-    def addProcessGroup(self, name: str) -> bool:
-        """Refuse: every group of the manifest is active already."""
-        self._must_run()
-        self._rows(name)
-        raise RpcFault(FaultCode.ALREADY_ADDED, name)
+        def begin(reply: Reply) -> None:
+            def planned(answer: dict[str, Any]) -> None:
+                if answer["error"]:
+                    reply(RpcFault(FaultCode.CANT_REREAD, answer["error"]))
+                    return
+                self._reread = reread = Reread.of(answer["plan"])
+                reply([[sorted(reread.added), sorted(reread.changed), sorted(reread.removed)]])
 
-    def removeProcessGroup(self, name: str) -> bool:
-        """Refuse: groups come and go with the manifest."""
+            self._stack.reload(True, planned)
+
+        return Later(begin)
+
+    def addProcessGroup(self, name: str) -> Later:
+        """Take over what a reread has found, and start this group's processes."""
         self._must_run()
-        if any(is_running(row) or is_signallable(row) for row in self._rows(name)):
+        if name not in self._reread.added | self._reread.changed:
+            self._rows(name)
+            raise RpcFault(FaultCode.ALREADY_ADDED, name)
+        return self._take_over(name)
+
+    def removeProcessGroup(self, name: str) -> Any:
+        """Take over what a reread has found, if this group has disappeared; it must not run."""
+        self._must_run()
+        if name not in self._reread.removed:
+            self._rows(name)
+        rows = [row for row in self._rows() if row["name"] == name]
+        if any(is_running(row) or is_signallable(row) for row in rows):
             raise RpcFault(FaultCode.STILL_RUNNING, name)
+        if name in self._reread.removed:
+            return self._take_over(None)
+        if name in self._reread.changed:
+            return True  # it is there anew once it is added
         raise RpcFault(FaultCode.FAILED, f"{name}: take it out of the manifest")
+
+    def _take_over(self, started: str | None) -> Later:
+        """Reload, then start what is to be started and does not run yet."""
+
+        def begin(reply: Reply) -> None:
+            def answer(outcomes: Outcomes) -> None:
+                try:
+                    reply(_one(outcomes, started or ""))
+                except RpcFault as fault:
+                    reply(fault)
+
+            def reloaded(told: dict[str, Any]) -> None:
+                rows = [row for row in self._rows() if row["name"] == started]
+                idle = [row["instance"] for row in rows if not is_running(row)]
+                if told["error"]:
+                    reply(RpcFault(FaultCode.FAILED, told["error"]))
+                elif idle:
+                    self._stack.start(idle, answer)
+                else:
+                    answer(told["outcomes"])
+
+            self._stack.reload(False, reloaded)
+
+        return Later(begin)
 
     # ------------------------------------------------------------------ what there is
 
@@ -223,6 +278,8 @@ class SupervisorNamespace:
 
     def stopProcessGroup(self, name: str, wait: bool = True) -> Any:
         """Stop all processes of a group that run."""
+        if name in self._reread.removed and not any(r["name"] == name for r in self._rows()):
+            return []  # gone with another one that was removed
         rows = [row for row in self._group(name) if is_running(row)]
         return self._act(self._stack.stop, rows, wait, lambda done: _statuses(rows, done))
 

@@ -11,6 +11,8 @@ class Child:
 
     incarnation: int
     pid: int | None = None
+    #: Whether it can be told to drain; else it gets SIGTERM, and its grace with that.
+    drains: bool = True
     was_ready: bool = False
     #: Random in [-1, 1]: not all replicas are to be recycled at the same moment.
     spread: float = 0.0

@@ -152,7 +152,11 @@ class Instance:
         if self.incarnation:
             self.restarts += 1
         self.incarnation += 1
-        self.child = Child(self.incarnation, deadline=now + self.spec.start_timeout_s)
+        self.child = Child(
+            self.incarnation,
+            drains=self.spec.drains,
+            deadline=now + self.spec.start_timeout_s,
+        )
         self.started_at = now
         self.deadline = None
         self.is_held = False
@@ -433,13 +437,15 @@ class Instance:
     def _drain(self, child: Child, now: float) -> list[Command]:
         if child.ending in ("draining", "terminated", "killed"):
             return []
+        if not child.drains:
+            return self._terminate(child, now)
         child.ending = "draining"
         child.deadline = now + self.spec.stop_grace_s
         return [DrainChild(self.id, child.incarnation)]
 
     def _terminate(self, child: Child, now: float) -> list[Command]:
         child.ending = "terminated"
-        child.deadline = now + TERM_GRACE_S
+        child.deadline = now + (TERM_GRACE_S if child.drains else self.spec.stop_grace_s)
         return [TerminateChild(self.id, child.incarnation)]
 
     def _kill(self, child: Child, *, dump: bool = False) -> Command:

@@ -86,3 +86,5 @@ class PeerSpec:
     max_memory_bytes: int | None = None
     max_calls: int | None = None
     max_age_s: float | None = None
+    #: Whether it can be told to drain; a program of another kind gets SIGTERM instead.
+    drains: bool = True

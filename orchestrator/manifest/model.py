@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from orchestrator.core.spec import PeerSpec
 
+#: Seconds between two samples of an Instance's memory (contract, section 5).
+_PSS_INTERVAL_S = 30.0
+
 
 @dataclass(frozen=True, slots=True)
 class StackSection:
@@ -150,36 +153,22 @@ class RouterSection:
 
 
 @dataclass(frozen=True, slots=True)
-class Program:
-    """A Peer in any language: ``command``, and how it is seen to be ready and alive.
-
-    Attributes:
-        command: the executable, absolute or to be found in PATH, and its arguments.
-        provides: URIs; when it has registered all of them it is ready.
-        heartbeat_procedure: called at each heartbeat, if there is one; ``{index}`` in it stands for
-            the number of the Instance.
-    """
-
-    command: tuple[str, ...]
-    provides: tuple[str, ...] = ()
-    heartbeat_procedure: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class PeerSection:
     """``[peers.NAME]`` with ``[defaults]`` merged in.
 
     Attributes:
         spec: what the core needs of it.
-        app: ``module:Class``.
+        app: ``module:Class``; empty with ``command``.
+        command: a program and its arguments; None with ``app``.
+        provides: what the program registers.
+        heartbeat_procedure: what it is asked by; ``{index}`` stands for the Instance's index.
         env: added to ``Manifest.environ`` for this Peer; not in the repr: it may hold secrets.
         cwd: absolute.
         start_method: ``fork`` or ``exec``.
         umask: None leaves it as it is.
+        limits: soft and hard, by the names of ``orchestrator.limits``; None: unlimited.
         line: of its header in the manifest; 0 when it has none of its own.
-        limits: of its processes, by name, see ``rlimits``.
         profiles: it is only started with one of them; none: always.
-        program: in place of ``app``, which is empty then: a program in any language.
     """
 
     spec: PeerSpec
@@ -192,9 +181,31 @@ class PeerSection:
     start_method: str
     umask: int | None
     line: int
-    limits: dict[str, int] = field(default_factory=dict)
+    command: tuple[str, ...] | None = None
+    provides: tuple[str, ...] = ()
+    heartbeat_procedure: str | None = None
+    limits: dict[str, int | None] = field(default_factory=dict)
     profiles: tuple[str, ...] = ()
-    program: Program | None = None
+
+    @property
+    def is_program(self) -> bool:
+        """Whether its Instances are a program of the user's own, in any language."""
+        return self.command is not None
+
+    @property
+    def pss_interval_s(self) -> float:
+        """Seconds between two samples of the memory; with a limit each heartbeat has one."""
+        return _PSS_INTERVAL_S if self.spec.max_memory_bytes is None else 0.0
+
+    def heartbeat_of(self, index: int) -> str | None:
+        """Give the procedure by which one Instance of a program is asked, or None."""
+        procedure = self.heartbeat_procedure
+        return None if procedure is None else procedure.replace("{index}", str(index))
+
+    def provided(self) -> list[str]:
+        """Give all procedures that a program is known to register, in all its Instances."""
+        heartbeats = (self.heartbeat_of(index) for index in range(self.spec.replicas))
+        return [*dict.fromkeys((*self.provides, *(one for one in heartbeats if one is not None)))]
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -161,22 +160,7 @@ def _manifest(
     logs = sections.logs_section(_child(root, "logs"), reading)
     router = sections.router_section(_child(root, "router"), folder, reading)
     peers = _peers(_child(root, "peers"), _child(root, "defaults"), folder, text, reading)
-    _check_programs(peers, _child(root, "peers"), environ, reading)
     return Manifest(path, folder, stack, logs, router, peers, environ, text)
-
-
-def _check_programs(
-    peers: dict[str, PeerSection], node: Node, environ: Mapping[str, str], reading: Reading
-) -> None:
-    """A program that is not there is found before anything starts."""
-    for name, peer in peers.items():
-        if peer.program is None:
-            continue
-        first = peer.program.command[0]
-        if shutil.which(first, path={**environ, **peer.env}.get("PATH")) is None:
-            place = node.value[name].value["command"].path
-            where_looked = "an executable file" if "/" in first else "a program in PATH"
-            reading.fault((*place, 0), f"expected {where_looked}, got {shown(first)}")
 
 
 def _peers(
@@ -206,7 +190,7 @@ def _peers(
         values = read_table(whole, schema.PEER, reading)
         graph[name] = {needed: place for needed, (_, place) in values["depends_on"].items()}
         line = sections.header_line(text, name)
-        peers[name] = sections.peer_section(name, whole, values, folder, line, reading)
+        peers[name] = sections.peer_section(whole, own, values, folder, line, reading)
     _check_dependencies(peers, graph, node, reading)
     return peers
 

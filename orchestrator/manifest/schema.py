@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from orchestrator import rlimits
 from orchestrator.core.spec import Backoff, Condition, HeartbeatPolicy
-from orchestrator.manifest.faults import Path, suggestion
+from orchestrator.manifest.faults import Path
 from orchestrator.manifest.model import (
     Join,
     KeyUser,
@@ -15,7 +14,7 @@ from orchestrator.manifest.model import (
     TicketUser,
 )
 from orchestrator.manifest.nodes import BROKEN, Node, Reading
-from orchestrator.manifest.quantities import parse_size_bytes
+from orchestrator.manifest.programs import command_words, limits
 from orchestrator.manifest.readers import (
     Key,
     Keys,
@@ -287,30 +286,6 @@ def _heartbeat(values: dict[str, Any]) -> HeartbeatPolicy:
 _profile = matching(r"[A-Za-z0-9][\w.-]*", "a name such as dev")
 
 
-def _process_limits(node: Node, reading: Reading) -> dict[str, int]:
-    """Read ``{ nofile = 1024, as = "1GiB", core = 0, nproc = "unlimited" }``."""
-    if not isinstance(node.value, dict):
-        raise Unexpected("a table such as { nofile = 1024 }")
-    found = {}
-    for name, child in node.value.items():
-        if name not in rlimits.NAMES:
-            near = suggestion(name, rlimits.NAMES) or f"; known are {', '.join(rlimits.NAMES)}"
-            reading.fault(child.path, f"unknown limit{near}")
-            continue
-        try:
-            is_none = child.value == "unlimited"
-            value = rlimits.UNLIMITED if is_none else parse_size_bytes(child.value)
-        except ValueError:
-            if child.value is not BROKEN:
-                reading.wrong(child, 'a number, a size or "unlimited"')
-            continue
-        fault = rlimits.fault_of(name, value)
-        if fault:
-            reading.fault(child.path, fault)
-        found[name] = value
-    return found
-
-
 #: What ``[defaults]`` may hold.
 DEFAULTS: Keys = {
     "replicas": Key(integer(0, 10000), 1),
@@ -356,9 +331,9 @@ DEFAULTS: Keys = {
     "max_calls": Key(or_off(integer(1))),
     "max_age": Key(or_off(duration(zero=False))),
     "umask": Key(or_off(octal)),
-    "limits": Key(_process_limits, {}),
+    "limits": Key(limits, {}),
     "provides": Key(many(_uri, "a list of URIs"), ()),
-    "heartbeat_procedure": Key(_uri, None),
+    "heartbeat_procedure": Key(_uri),
 }
 
 #: What stands in ``[peers.NAME]`` only.
@@ -366,7 +341,7 @@ OWN: Keys = {
     "app": Key(
         matching(f"{_DOTTED}:{_DOTTED}", 'module:Class, such as "services.search:Search"'),
     ),
-    "command": Key(many(text, "a list of strings", least=1)),
+    "command": Key(command_words),
     "config": Key(free_table, {}),
 }
 

@@ -13,12 +13,12 @@ from orchestrator.manifest.faults import shown
 from orchestrator.manifest.model import (
     LogsSection,
     PeerSection,
-    Program,
     RouterSection,
     StackSection,
     Tls,
 )
 from orchestrator.manifest.nodes import BROKEN, Node, Reading
+from orchestrator.manifest.programs import check_program
 from orchestrator.manifest.readers import read_table
 
 #: Keys of ``[router]`` that mean something for some types only.
@@ -227,11 +227,21 @@ def is_loopback(host: str) -> bool:
 
 
 def peer_section(
-    name: str, node: Node, values: dict[str, Any], folder: Path, line: int, reading: Reading
+    node: Node, own: Node, values: dict[str, Any], folder: Path, line: int, reading: Reading
 ) -> PeerSection:
-    """Make one Peer's section from its keys, which are read already."""
+    """Make one Peer's section from its keys, which are read already.
+
+    Args:
+        node: with the defaults.
+        own: without them.
+        values: of the keys of ``node``.
+        folder: that of the manifest.
+        line: of its header.
+        reading: where faults go.
+    """
     given: dict[str, Node] = node.value
-    program = _program(node, values, folder, reading)
+    check_program(own, values, reading)
+    command = _executable(values["command"], folder)
     cwd = _inside(folder, values["cwd"])
     if not cwd.is_dir() and ("cwd" not in given or given["cwd"].value is not BROKEN):
         reading.fault(
@@ -248,8 +258,9 @@ def peer_section(
             f"expected max to be initial or more, got {backoff.max_s:g} s and "
             f"{backoff.initial_s:g} s",
         )
+    procedure = values["heartbeat_procedure"] if command is not None else None
     spec = PeerSpec(
-        name=name,
+        name=str(node.path[-1]),
         replicas=values["replicas"],
         kind=Kind(values["kind"]),
         depends_on={needed: how for needed, (how, _) in values["depends_on"].items()},
@@ -260,10 +271,12 @@ def peer_section(
         heartbeat=values["heartbeat"],
         start_timeout_s=values["start_timeout"],
         stop_grace_s=values["stop_grace"],
-        max_call_age_s=values["max_call_age"],
         max_memory_bytes=values["max_memory"],
         max_calls=values["max_calls"],
         max_age_s=values["max_age"],
+        # Without an answer that tells of calls there is no age of any.
+        max_call_age_s=values["max_call_age"] if command is None or procedure else None,
+        drains=command is None,
     )
     return PeerSection(
         spec=spec,
@@ -276,40 +289,12 @@ def peer_section(
         start_method=values["start_method"],
         umask=values["umask"],
         line=line,
-        limits=values["limits"],
         profiles=values["profiles"],
-        program=program,
+        command=command,
+        provides=values["provides"] if command is not None else (),
+        heartbeat_procedure=procedure,
+        limits=values["limits"],
     )
-
-
-#: Keys that mean nothing to a program of its own.
-_ONLY_WITH_APP = ("config", "concurrency", "queue", "start_method")
-_ONLY_WITH_COMMAND = ("provides", "heartbeat_procedure")
-
-
-def _program(node: Node, values: dict[str, Any], folder: Path, reading: Reading) -> Program | None:
-    """Read what concerns either kind of Peer only: ``app`` or ``command``."""
-    given: dict[str, Node] = node.value
-    if "command" not in given:
-        if "app" not in given:
-            text = 'expected a key app = "module:Class", or command = ["…"], which is missing'
-            reading.fault(node.path, text)
-        for name in _ONLY_WITH_COMMAND:
-            if name in given:
-                reading.fault(given[name].path, "expected only with command")
-        return None
-    for name in ("app", *_ONLY_WITH_APP):
-        # Those of [defaults] are for the others.
-        if name in given and given[name].path[:1] == ("peers",):
-            reading.fault(given[name].path, "expected only without command")
-    command = _executable(values["command"], folder)
-    if command is None:
-        return None
-    procedure = values["heartbeat_procedure"]
-    if procedure is not None and values["replicas"] > 1 and "{index}" not in procedure:
-        text = "expected {index} in it: each of the replicas needs a heartbeat of its own"
-        reading.fault(given["heartbeat_procedure"].path, text)
-    return Program(command, values["provides"], procedure)
 
 
 def _check_env(node: Node | None, reading: Reading) -> None:

@@ -96,17 +96,20 @@ def plan_builtin(manifest: Manifest, principals: Principals, port: int) -> Route
         principals=principals,
         explanation=_Diagnosis(router.host, port),
         is_telling=True,
+        has_members=True,
     )
 
 
-def _own_tickets(principals: Principals) -> dict[str, dict[str, str]]:
-    """Give the three principals of this run."""
-    found = {}
+def _own_tickets(principals: Principals) -> dict[str, dict[str, Any]]:
+    """Give the three principals of this run; ``peer`` is a family, see ``member_of``."""
+    found: dict[str, dict[str, Any]] = {}
     own = (principals.orchestrator, principals.peer, principals.operator)
     for role, credential in zip(RESERVED, own, strict=True):
         assert credential.authid is not None
         assert credential.ticket is not None
         found[credential.authid] = {"role": role, "secret": credential.ticket}
+        if role == PEER:
+            found[credential.authid]["is_family"] = True
     return found
 
 

@@ -32,6 +32,8 @@ class RouterLaunch:
             what the manifest's ``join`` says.
         explanation: what ``explain`` asks.
         is_telling: whether it tells of the Instances by itself, see ``orchestrator.notices``.
+        has_members: whether a program joins with a credential of its Instance's own, see
+            ``principals.member_of``; else all of them join as ``principals.peer``.
     """
 
     type: str
@@ -48,6 +50,7 @@ class RouterLaunch:
     principals: Principals
     explanation: Explain = field(repr=False)
     is_telling: bool = False
+    has_members: bool = False
 
     def explain(self, exit_code: int | None, signal: int | None, last_lines: Sequence[str]) -> str:
         """Say in one line why the Router is not there, and the mend.

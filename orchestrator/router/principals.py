@@ -6,6 +6,7 @@ import secrets
 from dataclasses import dataclass, field
 
 from orchestrator.manifest.model import Join
+from wampy.auth import member_ticket
 
 #: The roles of this run's principals, and their authids; no user's role may have these names.
 ORCHESTRATOR, PEER, OPERATOR = "orchestrator", "peer", "operator"
@@ -42,3 +43,11 @@ def joined_as(join: Join | None) -> Principals:
     """Give the principals for a Router that the stack did not configure: all join in one way."""
     credential = ANONYMOUS if join is None else Credential(join.authid, join.ticket)
     return Principals(credential, credential, credential)
+
+
+def member_of(family: Credential, member: str) -> Credential:
+    """Give a credential of its own to one of a family; no other member can make it."""
+    assert family.authid is not None
+    assert family.ticket is not None
+    authid = f"{family.authid}:{member}"
+    return Credential(authid, member_ticket(family.ticket, authid))

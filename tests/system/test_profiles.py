@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from orchestrator import Stack
 from tests.system.conftest import RunningStack, StackMaker
 
 PEERS = """
@@ -85,3 +86,11 @@ def test_the_graph_shows_them(stack: RunningStack) -> None:
         "2. debugger  [debug]",
         "3. tools  [dev, ops]  after debugger ready",
     ]
+
+
+def test_a_program_asks_for_profiles(stack: RunningStack) -> None:
+    with Stack.from_manifest(stack.folder / "wampy.toml", profiles=["debug"]) as running:
+        stack.remember()
+        assert states(stack) == {"store": "RUNNING", "debugger": "RUNNING", "tools": "STOPPED"}
+        running.up(profiles=["dev"])
+        assert set(states(stack).values()) == {"RUNNING"}

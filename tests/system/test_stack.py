@@ -10,8 +10,9 @@ import pytest
 
 from orchestrator import Stack
 from orchestrator.errors import ManifestError, OrchestratorError
+from orchestrator.processes import is_alive
 from tests.conftest import RealCrossbar
-from tests.support import TIME_SCALE
+from tests.support import TIME_SCALE, wait_until
 from tests.system.conftest import ECHO, StackMaker
 
 
@@ -81,3 +82,36 @@ def test_a_class_of_main_that_uses_globals(crossbar: RealCrossbar) -> None:
         timeout=60 * TIME_SCALE,
     )
     assert result.stdout == "43 2\n", result.stderr
+
+
+def test_one_after_the_other_without_a_pause(make_stack: StackMaker) -> None:
+    """``down`` returns when its processes have ended, so the next ``up`` finds none of them."""
+    folder = make_stack(ECHO).folder
+    pids = []
+    for _ in range(3):
+        with Stack.from_manifest(folder / "wampy.toml") as stack:
+            pids.append(stack.ps()["pid"])
+        assert not is_alive(pids[-1])
+    assert len(set(pids)) == 3
+
+
+def test_who_comes_while_it_stops_waits_and_starts_it_anew(make_stack: StackMaker) -> None:
+    stack = make_stack(ECHO).up()
+    first = stack.supervisor_pid
+    with stack.session() as session:
+        session.call_async(f"com.test.{stack.name}.slow", 1.5)
+        wait_until(lambda: stack.row("echo:0")["in_flight"] == 1)
+        down = stack.popen("down")
+        wait_until(lambda: stack.ps()["state"] == "stopping")
+        assert stack.wampy("up", "-d").returncode == 0
+    assert down.wait(10) == 0
+    down.communicate()
+    assert stack.row("echo:0")["ready"]
+    assert stack.supervisor_pid != first
+
+
+def test_down_of_what_somebody_else_has_ended(make_stack: StackMaker) -> None:
+    running = make_stack(ECHO)
+    with Stack.from_manifest(running.folder / "wampy.toml"):
+        assert running.wampy("down").returncode == 0
+    running.wait_gone()

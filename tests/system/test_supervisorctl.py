@@ -90,3 +90,22 @@ def test_tail_and_its_following(stack: RunningStack) -> None:
             overdue.cancel()
             follower.kill()
             follower.communicate()
+
+
+def test_update_takes_over_a_changed_manifest(stack: RunningStack) -> None:
+    manifest = stack.folder / "wampy.toml"
+    other = '[peers.other]\napp = "peers:Other"\n'
+    code = stack.folder / "peers.py"
+    code.write_text(code.read_text() + "\nclass Other(Echo):\n    prefix = 'com.other.'\n")
+    manifest.write_text(manifest.read_text().replace("replicas = 2", "replicas = 1") + other)
+    assert ctl(stack, "reread") == "echo: changed\nother: available\n"
+    assert states(stack) == {"echo:0": "RUNNING", "echo:1": "RUNNING"}
+    said = ctl(stack, "update")
+    assert said.splitlines()[-1] == "other: added process group"
+    assert states(stack) == {"echo:0": "RUNNING", "other:0": "RUNNING"}
+    manifest.write_text(manifest.read_text().replace(other, ""))
+    assert ctl(stack, "update") == "other: stopped\nother: removed process group\n"
+    assert states(stack) == {"echo:0": "RUNNING"}
+    manifest.write_text("[[[")
+    assert "wampy.toml:1:" in ctl(stack, "reread")
+    assert states(stack) == {"echo:0": "RUNNING"}

@@ -21,6 +21,10 @@ class Authentication(Protocol):
     def authmethods(self) -> tuple[str, ...]:
         """What it is offered as."""
 
+    @property
+    def sends_secret(self) -> bool:
+        """Whether the Router gets a secret as it is: never in the clear beyond this machine."""
+
     def hello_details(self) -> dict[str, Any]:
         """Give what HELLO.Details says of it."""
 
@@ -43,6 +47,7 @@ class Anonymous:
     """Nobody in particular."""
 
     authmethods: tuple[str, ...] = ()
+    sends_secret = False
 
     def hello_details(self) -> dict[str, Any]:
         """Give what HELLO.Details says of it: nothing, so that every Router's default applies."""
@@ -74,6 +79,7 @@ class Ticket:
     """
 
     authmethods: tuple[str, ...] = ("ticket",)
+    sends_secret = True
 
     def __init__(self, authid: str, ticket: str) -> None:
         self.authid = text_of("authid", authid)
@@ -94,6 +100,44 @@ class Ticket:
         """
         check_offered(challenge, self.authmethods)
         return Authenticate(signature=self._ticket, extra={})
+
+    def welcomed(self, details: Mapping[str, Any]) -> None:
+        """Take note of WELCOME.Details; there is nothing to check."""
+
+
+class TlsCertificate:
+    """Whoever the certificate says that the Session shows: see ``Session(certificate=…)``.
+
+    Args:
+        authid: who it is; None lets the Router tell by the certificate.
+
+    Raises:
+        LocalProtocolError: the authid is no text, or empty.
+    """
+
+    authmethods: tuple[str, ...] = ("tls",)
+    sends_secret = False
+
+    def __init__(self, authid: str | None = None) -> None:
+        self.authid = None if authid is None else text_of("authid", authid)
+
+    def __repr__(self) -> str:
+        return f"TlsCertificate(authid={self.authid!r})"
+
+    def hello_details(self) -> dict[str, Any]:
+        """Give what HELLO.Details says of it."""
+        details: dict[str, Any] = {"authmethods": list(self.authmethods)}
+        return details if self.authid is None else {**details, "authid": self.authid}
+
+    def authenticate(self, challenge: Challenge) -> Authenticate:
+        """Refuse: the proof is in the connection.
+
+        Raises:
+            LocalProtocolError: always.
+        """
+        raise LocalProtocolError(
+            f"the router asks for {challenge.authmethod!r}, but only tls was offered"
+        )
 
     def welcomed(self, details: Mapping[str, Any]) -> None:
         """Take note of WELCOME.Details; there is nothing to check."""
@@ -173,3 +217,14 @@ def from_base64(text: str) -> bytes | None:
     except (ValueError, binascii.Error):
         return None
     return octets if base64_text(octets) == text else None
+
+
+def member_ticket(secret: str, authid: str) -> str:
+    """Give the ticket of one member of a family, from the family's own.
+
+    Who makes the tickets and who checks them need no list of the members; and no member can make
+    another's ticket.
+    """
+    import hmac  # late: it loads OpenSSL, and what joins with a ticket starts without
+
+    return hmac.digest(secret.encode(), authid.encode("utf-8", "surrogatepass"), "sha256").hex()

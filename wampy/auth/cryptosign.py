@@ -56,6 +56,7 @@ class Cryptosign:
     """
 
     authmethods: tuple[str, ...] = ("cryptosign",)
+    sends_secret = False
 
     def __init__(self, authid: str | None, private_key: str) -> None:
         self.authid = None if authid is None else text_of("authid", authid)

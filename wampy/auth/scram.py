@@ -180,6 +180,7 @@ class Scram:
 
     #: The draft's name first: Crossbar refuses a HELLO at the first name that it does not know.
     authmethods: tuple[str, ...] = (DRAFT, SPEC)
+    sends_secret = False
 
     def __init__(
         self, authid: str, secret: str, *, random: Callable[[int], bytes] = secrets.token_bytes

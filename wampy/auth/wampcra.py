@@ -49,6 +49,7 @@ class WampCra:
     """
 
     authmethods: tuple[str, ...] = ("wampcra",)
+    sends_secret = False
 
     def __init__(self, authid: str, secret: str) -> None:
         self.authid = text_of("authid", authid)

@@ -92,6 +92,7 @@ class PeerHost:
             limit=entry.concurrency,
             expected=entry.expected,
             is_debug=self._debug,
+            is_progressive=entry.progressive,
         )
 
     # ------------------------------------------------------------------ start

@@ -50,6 +50,7 @@ class _Rehearsal(Session):
             self._client,
             RawSocketCodec(),
             serializer_name="msgpack",
+            max_receive_bytes=2**24,
             max_send_bytes=2**24,
             is_private=True,
         )

@@ -15,6 +15,7 @@ Rules:
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -26,7 +27,7 @@ from wampy.errors import (
     join_rejected,
     request_error,
 )
-from wampy.ids import IdSequence, is_id
+from wampy.ids import MAX_ID, IdSequence, is_id
 from wampy.messages import (
     Abort,
     Call,
@@ -53,7 +54,17 @@ from wampy.messages import (
     Welcome,
     Yield,
 )
-from wampy.messages.outgoing import dictionary, match_in
+from wampy.messages.outgoing import match_in
+from wampy.options import (
+    CallOptions,
+    CancelMode,
+    PublishOptions,
+    RegisterOptions,
+    SubscribeOptions,
+    check_cancel_mode,
+    check_options,
+)
+from wampy.protocol.passthru import Arguments, is_packed, pack
 from wampy.protocol.received import (
     Challenged,
     Dropped,
@@ -76,6 +87,9 @@ DEFAULT_ROLES: dict[str, Any] = {
         "features": {
             "caller_identification": True,
             "call_canceling": True,
+            "call_timeout": True,
+            "payload_passthru_mode": True,
+            "progressive_call_invocations": True,
             "progressive_call_results": True,
         }
     },
@@ -83,7 +97,9 @@ DEFAULT_ROLES: dict[str, Any] = {
         "features": {
             "caller_identification": True,
             "call_canceling": True,
+            "payload_passthru_mode": True,
             "pattern_based_registration": True,
+            "progressive_call_invocations": True,
             "progressive_call_results": True,
             "registration_revocation": True,
             "shared_registration": True,
@@ -91,6 +107,7 @@ DEFAULT_ROLES: dict[str, Any] = {
     },
     "publisher": {
         "features": {
+            "payload_passthru_mode": True,
             "publisher_exclusion": True,
             "publisher_identification": True,
             "subscriber_blackwhite_listing": True,
@@ -98,16 +115,14 @@ DEFAULT_ROLES: dict[str, Any] = {
     },
     "subscriber": {
         "features": {
+            "event_history": True,
             "pattern_based_subscription": True,
+            "payload_passthru_mode": True,
             "publisher_identification": True,
             "subscription_revocation": True,
         }
     },
 }
-
-#: How a CALL may be canceled.
-CANCEL_MODES = ("skip", "kill", "killnowait")
-
 
 #: Which requests each answer may answer.
 _ANSWERS: dict[type[Message], int] = {
@@ -151,6 +166,8 @@ class ClientProtocol:
         self.session_id: int | None = None
         #: WELCOME.Details, once there is a Session.
         self.details: Mapping[str, Any] = {}
+        #: What CALL.Options.timeout counts; None: this Router keeps no time.
+        self._timeout_unit_s: float | None = None
         self._realm = realm
         # A copy: some methods remember their handshake, and a program may make several Sessions.
         self._authentication = copy.copy(authentication or Anonymous())
@@ -200,10 +217,28 @@ class ClientProtocol:
         args: Sequence[Any] | None = None,
         kwargs: Mapping[str, Any] | None = None,
         options: Mapping[str, Any] | None = None,
+        timeout_s: float | None = None,
     ) -> Call:
-        """Ask for a procedure to be called; answered by one Reply, or several progressive ones."""
+        """Ask for a procedure to be called; answered by one Reply, or several progressive ones.
+
+        Args:
+            procedure: its URI.
+            args: by position.
+            kwargs: by name.
+            options: CALL.Options.
+            timeout_s: how long the answer is waited for: told to a Router that keeps the time, too.
+
+        Raises:
+            LocalProtocolError: no URI, an option of a wrong type, or there is no Session.
+        """
         check_uri(procedure)
-        dictionary("CALL.Options", options)
+        options = check_options("CALL.Options", CallOptions, options)
+        if timeout_s is not None and "timeout" not in options:
+            timeout = self._timeout_option(timeout_s)
+            if timeout is not None:
+                options = {**options, "timeout": timeout}
+        if is_packed(options):
+            args, kwargs = self._pack("CALL.Options", "dealer", options, args, kwargs)
         return Call(
             request_id=self._request(Call.WAMP_CODE),
             options=options,
@@ -212,32 +247,101 @@ class ClientProtocol:
             kwargs=kwargs,
         )
 
-    def cancel(self, request_id: int, mode: str = "killnowait") -> Cancel:
-        """Cancel a call that is pending, and give it up.
+    def call_parts(
+        self,
+        procedure: str,
+        args: Sequence[Any] | None,
+        kwargs: Mapping[str, Any] | None,
+        options: Mapping[str, Any],
+    ) -> Call:
+        """Begin a call whose arguments come in parts; ``options`` say whether more follow.
 
-        A Router may answer a CANCEL late or never, so the caller ends its own waiting.
+        Raises:
+            LocalProtocolError: this Router takes no such calls; and as ``call``.
+        """
+        if not has_feature(self.details, "dealer", "progressive_call_invocations"):
+            raise LocalProtocolError(
+                "the router does not take calls in parts: "
+                "it does not announce progressive_call_invocations"
+            )
+        return self.call(procedure, args, kwargs, options)
+
+    def call_part(
+        self,
+        request_id: int,
+        procedure: str,
+        args: Sequence[Any] | None,
+        kwargs: Mapping[str, Any] | None,
+        options: Mapping[str, Any],
+    ) -> Call:
+        """Send a further part of a call.
+
+        Raises:
+            LocalProtocolError: no such call is pending; and as ``call``.
+        """
+        if self._pending.get(request_id) != Call.WAMP_CODE:
+            raise LocalProtocolError(f"no call with request id {request_id} is pending")
+        options = check_options("CALL.Options", CallOptions, options)
+        if is_packed(options):
+            args, kwargs = self._pack("CALL.Options", "dealer", options, args, kwargs)
+        self._enter(SessionEvent.SEND_REQUEST)
+        return Call(
+            request_id=request_id, options=options, procedure=procedure, args=args, kwargs=kwargs
+        )
+
+    def _timeout_option(self, timeout_s: float) -> int | None:
+        """Give a timeout as the Router takes it; None for one that keeps no time."""
+        if self._timeout_unit_s is None or not 0 < timeout_s < MAX_ID / 1000:
+            return None
+        return math.ceil(timeout_s / self._timeout_unit_s)
+
+    def _pack(
+        self,
+        what: str,
+        role: str,
+        options: Mapping[str, Any],
+        args: Sequence[Any] | None,
+        kwargs: Mapping[str, Any] | None,
+    ) -> Arguments:
+        """Pack a payload for a Router that passes such on."""
+        if not has_feature(self.details, role, "payload_passthru_mode"):
+            raise LocalProtocolError(
+                f"{what} has ppt_ options, but the router does not announce payload_passthru_mode"
+            )
+        return pack(what, options, args, kwargs)
+
+    def ask_to_cancel(self, request_id: int, mode: CancelMode = "kill") -> Cancel:
+        """Cancel a call and wait on for its answer.
+
+        A Router may answer a CANCEL late or never, so the caller keeps its own time.
 
         Raises:
             LocalProtocolError: the mode is none of the spec's, or no such call is pending.
         """
-        if mode not in CANCEL_MODES:
-            raise LocalProtocolError(
-                f"cancel mode {mode!r}; expected one of {', '.join(CANCEL_MODES)}"
-            )
+        check_cancel_mode(mode)
         if self._pending.get(request_id) != Call.WAMP_CODE:
             raise LocalProtocolError(f"no call with request id {request_id} is pending")
         self._enter(SessionEvent.SEND_REQUEST)
-        self._forget(request_id)
         return Cancel(request_id=request_id, options={"mode": mode})
 
-    def give_up(self, request_id: int) -> Cancel | None:
+    def cancel(self, request_id: int, mode: CancelMode = "killnowait") -> Cancel:
+        """Cancel a call that is pending, and give it up. Raises as ``ask_to_cancel``."""
+        message = self.ask_to_cancel(request_id, mode)
+        self._forget(request_id)
+        return message
+
+    def give_up(self, request_id: int, mode: CancelMode = "killnowait") -> Cancel | None:
         """Wait for this answer no more; gives the CANCEL to be sent if it was a call."""
         kind = self._pending.get(request_id)
         if kind == Call.WAMP_CODE and self.state is SessionState.ESTABLISHED:
-            return self.cancel(request_id)
+            return self.cancel(request_id, mode)
         if kind is not None:
             self._forget(request_id)
         return None
+
+    def pass_over(self, request_id: int) -> None:
+        """Take note that the answer to a call came and could not be taken: it was too long."""
+        self._pending.pop(request_id, None)
 
     def withdraw(self, request_id: int) -> None:
         """Take back a request that was made but never sent: its id is used again.
@@ -258,7 +362,10 @@ class ClientProtocol:
     ) -> Publish:
         """Publish an event; answered by a Reply only with ``acknowledge`` in the options."""
         check_uri(topic)
-        is_acknowledged = bool(dictionary("PUBLISH.Options", options).get("acknowledge"))
+        options = check_options("PUBLISH.Options", PublishOptions, options)
+        is_acknowledged = bool(options.get("acknowledge"))
+        if is_packed(options):
+            args, kwargs = self._pack("PUBLISH.Options", "broker", options, args, kwargs)
         return Publish(
             request_id=self._request(Publish.WAMP_CODE if is_acknowledged else None),
             options=options,
@@ -269,6 +376,7 @@ class ClientProtocol:
 
     def subscribe(self, topic: str, options: Mapping[str, Any] | None = None) -> Subscribe:
         """Ask for the events of a topic, or of a pattern with ``match`` in the options."""
+        options = check_options("SUBSCRIBE.Options", SubscribeOptions, options)
         check_uri(topic, match_in("SUBSCRIBE.Options", options))
         request_id = self._request(Subscribe.WAMP_CODE)
         return Subscribe(request_id=request_id, options=options, topic=topic)
@@ -280,6 +388,7 @@ class ClientProtocol:
 
     def register(self, procedure: str, options: Mapping[str, Any] | None = None) -> Register:
         """Ask for the calls of a procedure, or of a pattern with ``match`` in the options."""
+        options = check_options("REGISTER.Options", RegisterOptions, options)
         check_uri(procedure, match_in("REGISTER.Options", options))
         request_id = self._request(Register.WAMP_CODE)
         return Register(request_id=request_id, options=options, procedure=procedure)
@@ -296,7 +405,13 @@ class ClientProtocol:
         kwargs: Mapping[str, Any] | None = None,
         options: Mapping[str, Any] | None = None,
     ) -> Yield:
-        """Answer an invocation with its result, or a part of it; the state is not looked at."""
+        """Answer an invocation with its result, or a part of it; the state is not looked at.
+
+        Raises:
+            LocalProtocolError: the options do not go together.
+        """
+        if options and is_packed(options):
+            args, kwargs = self._pack("YIELD.Options", "dealer", options, args, kwargs)
         return Yield(request_id=request_id, options=options, args=args, kwargs=kwargs)
 
     def invocation_error(
@@ -355,6 +470,7 @@ class ClientProtocol:
                     raise
                 self.session_id = message.session_id
                 self.details = message.details or {}
+                self._timeout_unit_s = _timeout_unit_s(self.details)
                 return Joined(message)
             case Challenge():
                 self._enter(SessionEvent.CHALLENGE)
@@ -476,6 +592,23 @@ class ClientProtocol:
         return RemoteProtocolError(text)
 
 
+def _timeout_unit_s(details: Mapping[str, Any]) -> float | None:
+    """Give the seconds that one of CALL.Options.timeout stands for at this Router."""
+    agent = details.get("agent")
+    if isinstance(agent, str) and agent.startswith("Crossbar"):
+        # It does not announce the feature and counts seconds, where the spec has milliseconds.
+        return 1.0
+    return 0.001 if has_feature(details, "dealer", "call_timeout") else None
+
+
+def has_feature(details: Mapping[str, Any], role: str, feature: str) -> bool:
+    """Whether WELCOME.Details announce a feature, such as ``dealer`` and ``call_timeout``."""
+    found: Any = details
+    for key in ("roles", role, "features", feature):
+        found = found.get(key) if isinstance(found, Mapping) else None
+    return found is True
+
+
 def _id_in(details: Mapping[str, Any] | None, key: str) -> int | None:
     """Give the ID that a revocation names; None where it names none, or no ID."""
     value = (details or {}).get(key)
@@ -483,7 +616,6 @@ def _id_in(details: Mapping[str, Any] | None, key: str) -> int | None:
 
 
 __all__ = [
-    "CANCEL_MODES",
     "DEFAULT_ROLES",
     "TRANSITIONS",
     "Challenged",

@@ -32,6 +32,7 @@ class ServerCodec(WebSocketCodec):
     """Frames and unframes the messages of one WebSocket connection, as the server."""
 
     _other = "client"
+    _skips = False
 
     def feed(self, data: bytes) -> list[Frame]:
         """Take what arrived, give the whole frames in it, in order.

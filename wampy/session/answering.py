@@ -7,10 +7,12 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from wampy.dispatch import Dispatcher
-from wampy.errors import SerializationError, WampyError
-from wampy.transports import MessageTooLong
+from wampy.errors import LocalProtocolError, RequestTimeout, WampyError
+from wampy.protocol.passthru import is_packed
+from wampy.session.futures import CallResult
 
 if TYPE_CHECKING:
+    from wampy.session.futures import Waiter
     from wampy.session.jobs import InvocationJob
     from wampy.session.link import Link
 
@@ -20,13 +22,55 @@ RUNTIME_ERROR = "wamp.error.runtime_error"
 _TEXT_CHARACTERS = 500
 
 
+def payload_of(value: Any) -> tuple[list[Any], dict[str, Any] | None]:
+    """Give what a value is sent as: one argument, or what a CallResult says."""
+    if type(value) is CallResult:
+        return value.args, value.kwargs
+    return [value], None
+
+
+def options_of(value: Any) -> dict[str, Any]:
+    """Give YIELD.Options for what a handler gave: how it is packed, if at all."""
+    if type(value) is CallResult and is_packed(value.details):
+        return {key: item for key, item in value.details.items() if key.startswith("ppt_")}
+    return {}
+
+
 class Answering:
     """What Jobs use of a Session. Thread-safe; an answer nobody can take any more is dropped."""
+
+    #: Of the Router.
+    url: str
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self.dispatcher = Dispatcher()
         self._dropped_count = 0
+
+    @property
+    def timeout_s(self) -> float:
+        """How long a request waits when nobody says how long, in seconds."""
+        raise NotImplementedError
+
+    def timeout_of(self, what: str, timeout_s: float) -> RequestTimeout:
+        """Make the error that says that there was no answer."""
+        return RequestTimeout(f"{what}: no answer from {self.url} within {timeout_s:g} s")
+
+    def wait_for(self, link: Link | None, waiter: Waiter, deadline: float) -> bool:
+        """Wait until the waiter has something, or the deadline; False at that."""
+        raise NotImplementedError
+
+    def interrupt(self, waiter: Waiter) -> None:
+        """Let a handler's thread that waits go on, with Interrupted."""
+        raise NotImplementedError
+
+    def keep_locked(self, message: Any) -> None:
+        """Keep a message for who asked for messages by hand."""
+        raise NotImplementedError
+
+    def welcomed_locked(self, link: Link) -> None:
+        """Take note that a Link is joined."""
+        raise NotImplementedError
 
     def flush(self, link: Link) -> None:
         """Send what waits."""
@@ -46,11 +90,11 @@ class Answering:
         """Send the result of a handler; an error that names it where it cannot be sent."""
         request_id = job.message.request_id
         with self._lock:
-            if link.invocations.pop(request_id, None) is None or not link.is_joined:
+            if not link.answered_locked(request_id):
                 return
             try:
-                link.post_yield_locked(request_id, [result])
-            except (SerializationError, MessageTooLong) as error:
+                link.post_yield_locked(request_id, *payload_of(result), options_of(result))
+            except LocalProtocolError as error:
                 failure: WampyError | None = error
             else:
                 failure = None
@@ -72,12 +116,13 @@ class Answering:
         """Send a part of a result.
 
         Raises:
-            SerializationError, MessageTooLong: it cannot be sent.
+            LocalProtocolError: it cannot be sent.
         """
         with self._lock:
             if not link.is_joined or job.message.request_id not in link.invocations:
                 return
-            link.post_yield_locked(job.message.request_id, [part], is_progress=True)
+            options = {**options_of(part), "progress": True}
+            link.post_yield_locked(job.message.request_id, *payload_of(part), options)
         self.flush(link)
 
     def answer_error(
@@ -91,7 +136,7 @@ class Answering:
         """Send an error; without its arguments where those cannot be sent."""
         request_id = job.message.request_id
         with self._lock:
-            if link.invocations.pop(request_id, None) is None or not link.is_joined:
+            if not link.answered_locked(request_id):
                 return
             try:
                 link.post_error_locked(request_id, uri, args, kwargs)

@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import random
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 from wampy.errors import (
     ConnectFailed,
@@ -30,10 +32,10 @@ from wampy.errors import (
 from wampy.messages import Abort
 from wampy.protocol.session import ClientProtocol
 from wampy.session.answering import Answering
-from wampy.session.futures import CallFuture, Waiter
+from wampy.session.futures import Waiter
 from wampy.session.link import Link
 from wampy.session.reading import Turn
-from wampy.transports import connect, parse_url
+from wampy.transports import Address, ConnectOptions, connect, parse_url
 
 if TYPE_CHECKING:
     from wampy.session.handles import Registration, Subscription
@@ -50,7 +52,15 @@ MAX_BACKOFF_S = 5.0
 ATTEMPT_S = 5.0
 #: Seconds that a GOODBYE may take to be answered.
 FAREWELL_S = 1.0
+#: So many ids of former Sessions are remembered.
+_FORMER_IDS = 10
 _LOCAL_HOSTS = ("localhost", "127.", "::1")
+
+
+def longest_backoff_s(address: Address) -> float:
+    """Give the longest pause between two attempts to connect: a Router nearby is back soon."""
+    host = address.host or "localhost"
+    return MAX_BACKOFF_LOCAL_S if host.startswith(_LOCAL_HOSTS) else MAX_BACKOFF_S
 
 
 class Connecting(Answering):
@@ -60,12 +70,12 @@ class Connecting(Answering):
         url: of the Router.
         protocol: makes the protocol for each connection.
         serializers: names, the preferred one first.
-        has_secret: whether joining sends a ticket: never in the clear beyond this machine.
+        has_secret: whether joining may send one: never in the clear beyond this machine.
         reconnects: whether a lost connection is made again.
         timeout_s: how long requests wait when nobody says how long.
         ping: the interval and the timeout of keepalives, in seconds; an interval of 0.0 for none.
-        ca: a file of certificates to trust instead of the system's, or None.
-        on_join, on_leave: called in a thread of their own, in order.
+        options: certificates and proxy.
+        on_join, on_leave, on_reconnect: called in a thread of their own, in order.
     """
 
     def __init__(
@@ -78,9 +88,10 @@ class Connecting(Answering):
         reconnects: bool,
         timeout_s: float,
         ping: tuple[float, float],
-        ca: str | None,
+        options: ConnectOptions,
         on_join: Callable[[], Any] | None,
         on_leave: Callable[[], Any] | None,
+        on_reconnect: Callable[[], Any] | None,
     ) -> None:
         super().__init__()
         self.url = url
@@ -91,24 +102,29 @@ class Connecting(Answering):
         self._reconnects = reconnects
         self._timeout_s = timeout_s
         self._ping = ping
-        self._ca = ca
+        self._options = options
+        options.check(self._address)
         self._on_join = on_join
         self._on_leave = on_leave
+        self._on_reconnect = on_reconnect
         self._turn = Turn(self._lock)
         self._joined = threading.Condition(self._lock)
         self._link: Link | None = None
         self._is_begun = False
         self._closing = threading.Event()
+        #: Set when there will be no connection any more.
+        self._over = threading.Event()
+        #: Made before a fork, seen after it: its threads are in the other process.
+        self._is_forked = False
+        _sessions.add(self)
+        #: Our ids of before: of Sessions that the Router may not have missed yet.
+        self._former_ids: deque[int] = deque(maxlen=_FORMER_IDS)
         self._last_failure: WampyError | None = None
         self._threads: list[threading.Thread] = []
         self._callbacks: deque[Callable[[], Any]] = deque()
         self._is_calling_back = False
         self.registrations: list[Registration] = []
         self.subscriptions: list[Subscription] = []
-
-    def wait_for(self, link: Link | None, waiter: Waiter, deadline: float) -> bool:
-        """Wait until the waiter has something, or the deadline."""
-        raise NotImplementedError
 
     def _read(self, link: Link, timeout_s: float) -> bool:
         """Receive once; False when the connection is lost."""
@@ -125,7 +141,7 @@ class Connecting(Answering):
 
     def _open(self, deadline: float) -> Link:
         """Connect. Raises ConnectFailed."""
-        transport = connect(self._address, self._serializers, deadline, self._ca)
+        transport = connect(self._address, self._serializers, deadline, self._options)
         if self._has_secret and not transport.is_private:
             transport.close()
             raise ConnectFailed(
@@ -163,43 +179,28 @@ class Connecting(Answering):
         logger.info('received "%s" message', "WELCOME")
         logger.info("session started with ID: %s", link.protocol.session_id)
 
+    @property
+    def timeout_s(self) -> float:
+        """How long a request waits when nobody says how long, in seconds."""
+        return self._timeout_s
+
     def welcomed_locked(self, link: Link) -> None:
         """Take note that a Link is joined: who waited for that goes on."""
         if link.welcome is not None:
             link.welcome.settle(None, None)
         self._joined.notify_all()
 
-    def keep_locked(self, message: Any) -> None:
-        """Keep a message for who asked for messages by hand."""
-        raise NotImplementedError
-
     def lose(self, link: Link, error: WampyError) -> None:
         """Take note that a connection is lost: fail what is pending. Idempotent; does not block."""
         if isinstance(error, RemoteProtocolError):
             self._complain(link, error)
-        settled: list[tuple[Waiter | CallFuture, WampyError]] = []
-        failure: WampyError
         with self._lock:
             if not link.is_alive:
                 return
-            link.is_alive = False
-            was_joined, link.is_joined = link.is_joined, False
-            link.error = error
-            is_over = self._closing.is_set()
-            text = "the session has ended" if is_over else str(error)
-            waiting = list(link.pending.values())
-            link.pending.clear()
-            link.invocations.clear()
-            if link.farewell is not None:
-                waiting.append(link.farewell)
-            if link.welcome is not None and not link.welcome.is_done:
-                link.welcome.settle(None, error)
-            for pending in waiting:
-                # One for each: a traceback grows on an exception wherever it is raised.
-                failure = SessionClosed(text) if is_over else ConnectionLost(text)
-                failure.__cause__ = error.__cause__ if type(error) is ConnectionLost else error
-                if pending.settle(None, failure):
-                    settled.append((pending, failure))
+            was_joined, is_over = link.is_joined, self._closing.is_set()
+            settled = link.lose_locked(error, is_over=is_over)
+            if link.protocol.session_id is not None:
+                self._former_ids.append(link.protocol.session_id)
             for handle in (*self.registrations, *self.subscriptions):
                 handle.is_active = False
                 handle.id = None
@@ -212,6 +213,8 @@ class Connecting(Answering):
             if not is_over:
                 logger.warning("%s", error)
             self._call_back(self._on_leave)
+        if not self._reconnects:
+            self._over.set()
 
     def _complain(self, link: Link, error: RemoteProtocolError) -> None:
         """Tell the Router that it broke the protocol, as the spec wants it, if it still listens."""
@@ -225,8 +228,7 @@ class Connecting(Answering):
     def _come_back(self, lost: Link) -> Link | None:
         """Reconnect and join, until it works or the Session ends. The caller has the turn."""
         lost.close()
-        host = self._address.host or "localhost"
-        longest_s = MAX_BACKOFF_LOCAL_S if host.startswith(_LOCAL_HOSTS) else MAX_BACKOFF_S
+        longest_s = longest_backoff_s(self._address)
         delay_s = BACKOFF_S
         while not self._closing.is_set():
             link = None
@@ -246,7 +248,7 @@ class Connecting(Answering):
             else:
                 self._last_failure = None
                 self._call_back(self._on_join)
-                self._restore_in_background()
+                self._restore_in_background()  # calls on_reconnect
                 return link
             # Jitter, so that a hundred Peers do not knock at the same moment.
             self._closing.wait(delay_s * random.uniform(0.5, 1.0))
@@ -285,6 +287,9 @@ class Connecting(Answering):
 
     def _close(self) -> None:
         """End for good: GOODBYE, then threads and socket. Idempotent, bounded to a few seconds."""
+        if self._is_forked:
+            # The connection is the other process's, which goes on with it.
+            return
         with self._lock:
             if self._closing.is_set():
                 return
@@ -313,3 +318,29 @@ class Connecting(Answering):
             link = self._link
         if link is not None and is_free:
             link.close()
+        self._over.set()
+
+    def check_fork(self) -> None:
+        """Refuse to work in a child of the process that made this.
+
+        Raises:
+            SessionClosed: this is one.
+        """
+        if self._is_forked:
+            raise SessionClosed(
+                f"the session with {self.url} was made before a fork, and is the parent process's; "
+                "make one in this process"
+            )
+
+
+#: All there are in this process.
+_sessions: WeakSet[Connecting] = WeakSet()
+
+
+def _note_fork() -> None:
+    """Mark the Sessions of the parent, in its child, whose locks may be held for ever."""
+    for session in _sessions:
+        session._is_forked = True
+
+
+os.register_at_fork(after_in_child=_note_fork)

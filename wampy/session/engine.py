@@ -14,13 +14,15 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from wampy.errors import ConnectionLost, RequestTimeout, SessionClosed, WampyError
+from wampy.dispatch import CURRENT
+from wampy.errors import ConnectionLost, Interrupted, RequestTimeout, SessionClosed, WampyError
+from wampy.options import CancelMode
 from wampy.protocol.session import ClientProtocol
 from wampy.session.connecting import Connecting, logger
 from wampy.session.futures import CallFuture, Waiter
+from wampy.session.jobs import InvocationJob
 from wampy.session.link import Link
-from wampy.session.receiving import Batch
-from wampy.transports.frames import FrameKind, describe_close
+from wampy.session.receiving import take
 
 #: What is answered waits at most so long, in seconds, for the next answer to go out with it.
 _GATHER_S = 0.0005
@@ -62,6 +64,7 @@ class Engine(Connecting):
             RequestTimeout: it did not come back in time, or takes no more.
             SerializationError, MessageTooLong, LocalProtocolError: the message cannot be sent.
         """
+        self.check_fork()
         while True:
             link = self._link
             if link is not None and not link.throttle(deadline):
@@ -86,6 +89,25 @@ class Engine(Connecting):
                 self._await_join_locked(deadline, waits_for_join)
         self.flush(link)
         return link
+
+    def post_part(
+        self, link: Link, waiter: Waiter, request: tuple[Any, ...], deadline: float
+    ) -> None:
+        """Send a further part of a call; nothing where it has its answer, or the link is lost.
+
+        ``request`` is what ``ClientProtocol.call_parts`` takes.
+
+        Raises:
+            RequestTimeout: the Router takes no more.
+            SerializationError, MessageTooLong, LocalProtocolError: the part cannot be sent.
+        """
+        if not link.throttle(deadline):
+            raise RequestTimeout(f"the router at {self.url} takes nothing more")
+        with self._lock:
+            if waiter.is_done or not link.is_open:
+                return
+            link.post_locked(link.protocol.call_part(waiter.request_id, *request))
+        self.flush(link)
 
     def _await_join_locked(self, deadline: float, waits_for_join: bool) -> None:
         """Wait until the Session is joined; gives the lock up meanwhile."""
@@ -117,26 +139,39 @@ class Engine(Connecting):
         """Wait for the answer to a request that was posted; as ``request``."""
         link = waiter.link
         assert link is not None
-        if not waiter.is_done and not self.wait_for(link, waiter, deadline):
+        try:
+            is_there = waiter.is_done or self.wait_for(link, waiter, deadline)
+        except Interrupted:
+            self.give_up(link, waiter.request_id)
+            raise
+        if not is_there:
             self.give_up(link, waiter.request_id)
             raise self.timeout_of(what, timeout_s)
         if waiter.error is not None:
             raise waiter.error
         return waiter.message
 
-    def timeout_of(self, what: str, timeout_s: float) -> RequestTimeout:
-        """Make the error that says that there was no answer."""
-        return RequestTimeout(f"{what}: no answer from {self.url} within {timeout_s:g} s")
-
-    def give_up(self, link: Link, request_id: int) -> None:
+    def give_up(self, link: Link, request_id: int, mode: CancelMode = "killnowait") -> None:
         """Forget a request; CANCEL it if it is a call. Does not block."""
         with self._lock:
             if link.pending.pop(request_id, None) is None or not link.is_joined:
                 return
-            message = link.protocol.give_up(request_id)
+            message = link.protocol.give_up(request_id, mode)
             if message is not None:
                 link.post_locked(message)
         self.flush(link)
+
+    def ask_to_cancel(self, link: Link, request_id: int) -> bool:
+        """CANCEL a call and wait on: its answer comes when the Callee has ended. Does not block.
+
+        Returns False when it has its answer.
+        """
+        with self._lock:
+            if request_id not in link.pending or not link.is_joined:
+                return False
+            link.post_locked(link.protocol.ask_to_cancel(request_id))
+        self.flush(link)
+        return True
 
     def expire(self, future: CallFuture) -> None:
         """Finish a future whose deadline has passed."""
@@ -150,7 +185,34 @@ class Engine(Connecting):
         """Wait until the waiter has something; reads, when nobody else does.
 
         Returns False when the deadline (monotonic seconds) passed.
+
+        Raises:
+            Interrupted: this is a handler's thread, and its caller has canceled the call; once.
         """
+        self.check_fork()
+        job = CURRENT.get()
+        if type(job) is not InvocationJob or job.is_told:
+            return self._wait_for(link, waiter, deadline)
+        job.wait = (self, waiter)
+        try:
+            # Looked at after the line above, as the other side looks after it has set this.
+            if job.is_interrupted:
+                self.interrupt(waiter)
+            is_there = self._wait_for(link, waiter, deadline)
+        finally:
+            job.wait = None
+        if type(waiter.error) is Interrupted:
+            job.is_told = True
+            raise waiter.error
+        return is_there
+
+    def interrupt(self, waiter: Waiter) -> None:
+        """Let a thread that waits go on, with Interrupted."""
+        with self._lock:
+            if not waiter.is_done:
+                waiter.settle(None, Interrupted())
+
+    def _wait_for(self, link: Link | None, waiter: Waiter, deadline: float) -> bool:
         turn = self._turn
         gate: threading.Lock | None = None
         while True:
@@ -204,7 +266,7 @@ class Engine(Connecting):
             now = time.monotonic()
             if frames:
                 link.heard(now)
-                self._take(link, frames)
+                take(self, link, frames)
             if now >= link.tick_at or link.abandoned:
                 self._tick(link, now)
         except WampyError as error:
@@ -213,27 +275,6 @@ class Engine(Connecting):
             logger.exception("reading from %s failed", self.url)
             self.lose(link, ConnectionLost(f"connection to {self.url} given up: {error!r}"))
         return link.is_alive
-
-    def _take(self, link: Link, frames: list[tuple[FrameKind, bytes]]) -> None:
-        """Deal with what came: replies at once, handlers are submitted."""
-        batch = Batch(self, link)
-        decode = link.serializer.decode
-        messages = [decode(data) for kind, data in frames if kind is FrameKind.MESSAGE]
-        with self._lock:
-            for message in messages:
-                batch.take_locked(message)
-            if len(messages) < len(frames):
-                for kind, payload in frames:
-                    if kind is FrameKind.PING:
-                        link.post_frame_locked(link.transport.codec.pong(payload))
-                    elif kind is FrameKind.CLOSE:
-                        reason = describe_close(payload)
-                        batch.refuse(f"connection to {self.url} lost: {reason}")
-        batch.finish()
-        if link.outbox:
-            self.flush(link)
-        if batch.error is not None:
-            raise batch.error
 
     def _tick(self, link: Link, now: float) -> None:
         """Do what is due: pings, futures that nobody waits for, iterators that were dropped."""

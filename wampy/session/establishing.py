@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from wampy.errors import (
     ConnectionLost,
@@ -16,14 +16,18 @@ from wampy.errors import (
 )
 from wampy.session.connecting import logger
 from wampy.session.engine import Engine
-from wampy.session.futures import Waiter
+from wampy.session.futures import Waiter, value_of
 from wampy.session.handles import Handle, Registration, SetUp
 
+if TYPE_CHECKING:
+    from wampy.session.questions import Question
+
+T = TypeVar("T")
 #: A procedure that a former Session of ours still holds is asked for again so long, in seconds.
 GHOST_S = 2.0
 _GHOST_PAUSE_S = (0.002, 0.05)
 #: Seconds between attempts to restore what could not be restored after a reconnect.
-_RESTORE_PAUSE_S = 1.0
+RESTORE_PAUSE_S = 1.0
 
 
 class Establishing(Engine):
@@ -31,8 +35,10 @@ class Establishing(Engine):
 
     def __init__(self, url: str, **options: Any) -> None:
         super().__init__(url, **options)
-        self._restore_lock = threading.Lock()  # guards _is_restoring; taken before _lock
+        self._restore_lock = threading.Lock()  # guards the two below; taken before _lock
         self._is_restoring = False
+        #: Whether on_reconnect is to be called after the next round.
+        self._is_back = False
 
     def set_up(self, handles: Sequence[Handle], timeout_s: float, *, ghost_s: float = 0.0) -> None:
         """Register and subscribe many in one go; they are restored after each reconnect.
@@ -47,6 +53,7 @@ class Establishing(Engine):
             the first error; those that came about stay.
         """
         deadline = time.monotonic() + timeout_s
+        self.check_fork()
         failures = self._establish(handles, deadline, ghost_s)
         if failures:
             raise next(iter(failures.values()))
@@ -100,6 +107,7 @@ class Establishing(Engine):
             RequestTimeout: not all were confirmed in time.
         """
         deadline = time.monotonic() + timeout_s
+        self.check_fork()
         waiters: list[tuple[Handle, Waiter]] = []
         with self._lock:
             for handle in handles:
@@ -128,9 +136,14 @@ class Establishing(Engine):
         with self._lock:
             has_any = bool(self.registrations or self.subscriptions)
         with self._restore_lock:
-            if not has_any or self._is_restoring:
-                return
-            self._is_restoring = True
+            if has_any:
+                self._is_back = True
+                if self._is_restoring:
+                    return
+                self._is_restoring = True
+        if not has_any:
+            self._call_back(self._on_reconnect)
+            return
         threading.Thread(target=self._restore, name="wampy restore", daemon=True).start()
 
     def _restore(self) -> None:
@@ -156,7 +169,39 @@ class Establishing(Engine):
                 logger.exception("registering again failed")
                 failures = dict.fromkeys(left, WampyError("see the log"))
             for handle, failure in failures.items():
-                if isinstance(failure, RequestError):
+                if isinstance(failure, ProcedureAlreadyExists) and self._is_our_ghost(handle):
+                    logger.warning("replacing %s, which a former session of ours holds", handle.uri)
+                    handle.replaces_ghost = True
+                elif isinstance(failure, RequestError):
                     logger.error("cannot restore %s: %s", handle.uri, failure)
+            with self._restore_lock:
+                is_back, self._is_back = self._is_back, False
+            if is_back:
+                self._call_back(self._on_reconnect)
             if failures:
-                self._closing.wait(_RESTORE_PAUSE_S)
+                self._closing.wait(RESTORE_PAUSE_S)
+
+    def _is_our_ghost(self, handle: Handle) -> bool:
+        """Whether a former Session of ours holds a procedure, as far as the Router tells us."""
+        from wampy.session import questions
+
+        try:
+            match = handle.options.get("match", "exact")
+            registration = self._answered(questions.registration_lookup(handle.uri, match))
+            if registration is None:
+                return False
+            callees = self._answered(questions.list_callees(registration))
+        except WampyError:
+            return False  # it may not be asked: then nobody is replaced
+        return bool(callees) and set(callees) <= set(self._former_ids)
+
+    def _answered(self, question: Question[T]) -> T:
+        """Call a procedure of the Router's own. Raises what a call raises."""
+        procedure, args, kwargs = question.procedure, question.args, question.kwargs
+        message = self.request(
+            lambda protocol: protocol.call(procedure, args, kwargs),
+            Waiter(),
+            self._timeout_s,
+            procedure,
+        )
+        return question.answer(value_of(message))

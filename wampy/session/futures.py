@@ -8,33 +8,72 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
-from wampy.errors import WampyError
+from wampy.errors import Interrupted, WampyError, as_declared
+from wampy.options import CancelMode, check_cancel_mode
+from wampy.protocol.passthru import Arguments, is_packed, unpack
 
 if TYPE_CHECKING:
     from wampy.session.engine import Engine
     from wampy.session.link import Link
 
 
-class CallResult(NamedTuple):
-    """A result that is more than one value: what the Callee gave by position and by name."""
+@dataclass(slots=True)
+class CallResult:
+    """A result that is more than one value: what the Callee gave by position and by name.
 
-    args: list[Any]
-    kwargs: dict[str, Any]
+    A handler that returns, or yields, one gives its caller several values, or values by name.
+
+    Attributes:
+        args, kwargs: the values.
+        details: RESULT.Details: what the Router, or the Callee through it, says of the result. Of
+            what a handler gives here, only ``ppt_*`` is sent: how its result is packed.
+    """
+
+    args: list[Any] = field(default_factory=list)
+    kwargs: dict[str, Any] = field(default_factory=dict)
+    details: dict[str, Any] = field(default_factory=dict, compare=False)
 
 
 def value_of(message: Any) -> Any:
     """Give what a RESULT carries: nothing is None, one value is itself, else a CallResult."""
     args = message.args
-    kwargs = message.kwargs
-    if kwargs:
-        return CallResult(list(args or ()), dict(kwargs))
+    if message.kwargs or (message.details and is_packed(message.details)):
+        return _value_in(whole_of(message))
     if not args:
         return None
     if len(args) == 1:
         return args[0]
-    return CallResult(list(args), {})
+    return whole_of(message)
+
+
+def whole_of(message: Any) -> CallResult:
+    """Give all that a RESULT carries.
+
+    Raises:
+        RemoteProtocolError: a packed payload that cannot be unpacked.
+    """
+    args, kwargs = arguments_of(message)
+    return CallResult(list(args or ()), dict(kwargs or {}), dict(message.details or {}))
+
+
+def arguments_of(message: Any) -> Arguments:
+    """Give the arguments of a RESULT, an INVOCATION or an EVENT, unpacked where they are packed.
+
+    Raises:
+        RemoteProtocolError: they cannot be unpacked.
+    """
+    if message.details and is_packed(message.details):
+        return unpack(message.details, message.args, message.kwargs)
+    return message.args, message.kwargs
+
+
+def _value_in(result: CallResult) -> Any:
+    if result.kwargs or len(result.args) > 1:
+        return result
+    return result.args[0] if result.args else None
 
 
 class Waiter:
@@ -143,9 +182,14 @@ class CallFuture(Future[Any]):
         """Set the result or the error, run callbacks, wake who waits. Without any lock."""
         try:
             if error is not None:
-                self.set_exception(error)
+                self.set_exception(as_declared(error))
             else:
-                self.set_result(value_of(message))
+                try:
+                    value = value_of(message)
+                except WampyError as fault:
+                    self.set_exception(fault)
+                else:
+                    self.set_result(value)
         except Exception:
             # InvalidStateError: cancelled in this very moment, nobody wants the answer any more.
             pass
@@ -153,16 +197,28 @@ class CallFuture(Future[Any]):
         if self._followers:
             self._engine.wake(self._followers)
 
-    def cancel(self) -> bool:
-        """Tell the Dealer to CANCEL the call, and finish it here at once.
+    def cancel(self, mode: CancelMode = "killnowait") -> bool:
+        """Tell the Dealer to CANCEL the call; False when the result is there already.
 
-        Returns False when the result is there already. Does not block.
+        Does not block.
+
+        Args:
+            mode: ``killnowait``: the Callee is told, the future is cancelled at once. ``skip``: the
+                same, and the Callee is not told. ``kill``: the future stays until the Callee has
+                ended, or the call's deadline: it gets the error Canceled then, or what the Callee
+                answered nevertheless.
+
+        Raises:
+            LocalProtocolError: the mode is none of these.
         """
+        if mode == "kill":
+            return self.link is not None and self._engine.ask_to_cancel(self.link, self.request_id)
+        check_cancel_mode(mode)
         if not super().cancel():
             return False
         self.set_running_or_notify_cancel()
         if self.link is not None:
-            self._engine.give_up(self.link, self.request_id)
+            self._engine.give_up(self.link, self.request_id, mode)
         if self._followers:
             self._engine.wake(self._followers)
         return True
@@ -240,24 +296,42 @@ class ProgressiveResults(Iterator[Any]):
         waiter = self._waiter
         if not waiter.parts and not waiter.is_done:
             deadline = time.monotonic() + self._timeout_s
-            if not self._engine.wait_for(self._link, waiter, deadline):
+            try:
+                has_more = self._engine.wait_for(self._link, waiter, deadline)
+            except Interrupted:
+                self.close()
+                raise
+            if not has_more:
                 self.close()
                 raise self._engine.timeout_of(self._procedure, self._timeout_s)
         if waiter.parts:
             return value_of(waiter.parts.popleft())
         self._is_over = True
         if waiter.error is not None:
-            raise waiter.error
+            raise as_declared(waiter.error)
         value = value_of(waiter.message)
         if value is None:
             raise StopIteration
         return value
 
-    def close(self) -> None:
-        """Cancel what is left. Idempotent; does not block."""
-        if not self._is_over:
+    def close(self, mode: CancelMode = "killnowait") -> None:
+        """Cancel what is left. Idempotent; does not block.
+
+        Args:
+            mode: ``killnowait``, or ``skip``: the Callee is not told. With ``kill`` there may be
+                more to iterate over, until the Callee has ended; the last is the error Canceled.
+
+        Raises:
+            LocalProtocolError: the mode is none of these.
+        """
+        check_cancel_mode(mode)
+        if self._is_over:
+            return
+        if mode == "kill":
+            self._engine.ask_to_cancel(self._link, self._request_id)
+        else:
             self._is_over = True
-            self._engine.give_up(self._link, self._request_id)
+            self._engine.give_up(self._link, self._request_id, mode)
 
     def __del__(self) -> None:
         """Cancel what nobody will take; later, for this may run while the lock is held."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from wampy.dispatch import Lane
 from wampy.errors import WampyError
+from wampy.session.arguments import Arguments
 from wampy.session.futures import Waiter
 
 if TYPE_CHECKING:
@@ -35,9 +36,13 @@ class Handle:
         self.options = dict(options)
         self.is_active = False
         self.error: WampyError | None = None
+        #: Whether the next request takes it away from a former Session of ours.
+        self.replaces_ghost = False
         #: What the Router calls it; None while it does not know it.
         self.id: int | None = None
         self.lane = Lane(uri, limit, is_async=is_async(handler))
+        #: What its hints say of its arguments; None where there is nothing to check.
+        self.arguments = Arguments.of(handler)
 
     def request(self, protocol: ClientProtocol) -> Any:
         """Make the message that asks the Router for it."""
@@ -68,6 +73,7 @@ class Registration(Handle):
             must not wait.
         expected: exceptions that are the caller's fault: a WARNING without a traceback.
         is_debug: whether tracebacks travel to the caller.
+        is_progressive: whether calls come in parts; the handler gets CallParts.
     """
 
     def __init__(
@@ -81,14 +87,19 @@ class Registration(Handle):
         is_control: bool = False,
         expected: tuple[type[BaseException], ...] = (),
         is_debug: bool = False,
+        is_progressive: bool = False,
     ) -> None:
         super().__init__(session, uri, handler, options, limit)
         self.is_control = is_control
         self.expected = expected
         self.is_debug = is_debug
+        self.is_progressive = is_progressive
 
     def request(self, protocol: ClientProtocol) -> Any:
         """Make REGISTER."""
+        if self.replaces_ghost:
+            self.replaces_ghost = False
+            return protocol.register(self.uri, {**self.options, "force_reregister": True})
         return protocol.register(self.uri, self.options)
 
     def bind_locked(self, link: Link, message: Any) -> None:
@@ -191,17 +202,20 @@ class SetUp(Waiter):
         return super().settle(message, error)
 
 
-#: inspect.CO_COROUTINE; asking inspect itself touches much memory that processes share.
-_COROUTINE = 0x80
+#: inspect.CO_COROUTINE and CO_ASYNC_GENERATOR; asking inspect itself touches much memory that
+#: processes share.
+_COROUTINE = 0x80 | 0x200
 
 
 def is_async(handler: Callable[..., Any]) -> bool:
-    """Whether calling it gives a coroutine."""
+    """Whether calling it gives a coroutine, or an asynchronous generator."""
     code = getattr(getattr(handler, "__func__", handler), "__code__", None)
     if code is not None:
         return bool(code.co_flags & _COROUTINE)
     import inspect
 
-    return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(
-        getattr(handler, "__call__", None)  # noqa: B004 - its kind is wanted, not whether it has one
+    call = getattr(handler, "__call__", None)  # noqa: B004 - its kind is wanted
+    return any(
+        inspect.iscoroutinefunction(one) or inspect.isasyncgenfunction(one)
+        for one in (handler, call)
     )

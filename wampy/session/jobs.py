@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Coroutine
-from types import CoroutineType, GeneratorType
+from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import TYPE_CHECKING, Any
 
 from wampy.dispatch import Job
-from wampy.errors import RequestError
+from wampy.errors import Interrupted, RemoteProtocolError, RequestError, declared_uri
+from wampy.protocol.passthru import is_packed
+from wampy.session.futures import arguments_of
+from wampy.session.parts import CallParts
 
 if TYPE_CHECKING:
-    from wampy.session.engine import Engine
+    from wampy.session.answering import Answering
+    from wampy.session.futures import Waiter
     from wampy.session.handles import Registration, Subscription
     from wampy.session.link import Link
 
@@ -25,38 +29,75 @@ CANCELED = "wamp.error.canceled"
 class InvocationJob(Job):
     """One call of a procedure of ours."""
 
-    __slots__ = ("engine", "is_interrupted", "link", "message", "registration")
+    __slots__ = (
+        "engine",
+        "is_interrupted",
+        "is_told",
+        "link",
+        "message",
+        "parts",
+        "registration",
+        "wait",
+    )
     is_call = True
 
     def __init__(
-        self, engine: Engine, link: Link, registration: Registration, message: Any
+        self, engine: Answering, link: Link, registration: Registration, message: Any
     ) -> None:
         super().__init__(registration.lane)
         self.engine = engine
         self.link = link
         self.registration = registration
         self.message = message
+        #: Whether the caller wants no result any more, and whether the handler has been told.
         self.is_interrupted = False
+        self.is_told = False
+        #: Where the call comes in parts.
+        self.parts = CallParts(self) if registration.is_progressive else None
+        #: What the handler's thread waits for now, and of which Session.
+        self.wait: tuple[Answering, Waiter] | None = None
+
+    def interrupt(self) -> None:
+        """Take note of an INTERRUPT: a handler that waits for something of wampy goes on."""
+        self.is_interrupted = True
+        wait = self.wait
+        if wait is not None:
+            engine, waiter = wait
+            engine.interrupt(waiter)
 
     def run(self) -> Coroutine[Any, Any, Any] | None:
         """Call the handler, and answer."""
-        message = self.message
+        message, registration = self.message, self.registration
         try:
-            kwargs = message.kwargs
+            args, kwargs = message.args or (), message.kwargs
+            if message.details and is_packed(message.details):
+                args, kwargs = self._unpacked()
+            if self.parts is not None:
+                args, kwargs = (self.parts,), {}
+            elif registration.arguments is not None:
+                args, kwargs = registration.arguments.convert(registration.uri, args, kwargs)
             if kwargs:
-                result = self.registration.handler(*(message.args or ()), **kwargs)
+                result = registration.handler(*args, **kwargs)
             else:
-                result = self.registration.handler(*(message.args or ()))
+                result = registration.handler(*args)
             kind = type(result)
             if kind is CoroutineType:
                 return result  # type: ignore[no-any-return]
             if kind is GeneratorType:
                 result = self._exhaust(result)
+            elif kind is AsyncGeneratorType:
+                return self._exhaust_async(result)
         except BaseException as error:  # whatever a handler raises is for the caller to know
             self.finish(None, error)
         else:
             self.engine.answer(self.link, self, result)
         return None
+
+    def _unpacked(self) -> Any:
+        try:
+            return arguments_of(self.message)
+        except RemoteProtocolError as error:
+            raise RequestError(INVALID_ARGUMENT, [str(error)]) from error
 
     def finish(self, result: Any, error: BaseException | None) -> None:
         """Answer."""
@@ -77,11 +118,25 @@ class InvocationJob(Job):
                 return end.value if is_wanted or not kept else kept
             if self.is_interrupted:
                 parts.close()
-                raise RequestError(CANCELED, ["the caller canceled the call"])
+                raise Interrupted
             if is_wanted:
                 self.engine.answer_progress(self.link, self, part)
             else:
                 kept.append(part)
+
+    async def _exhaust_async(self, parts: AsyncGeneratorType[Any, Any]) -> Any:
+        """Run an ``async def`` handler that yields, likewise."""
+        is_wanted = bool((self.message.details or {}).get("receive_progress"))
+        kept: list[Any] = []
+        try:
+            async for part in parts:
+                if is_wanted:
+                    self.engine.answer_progress(self.link, self, part)
+                else:
+                    kept.append(part)
+        finally:
+            await parts.aclose()
+        return kept or None
 
     def _describe(self, error: BaseException) -> tuple[str, list[Any], dict[str, Any]]:
         """Say what the caller gets for an exception: the error's name and its text."""
@@ -91,9 +146,14 @@ class InvocationJob(Job):
             return error.uri, list(error.args), dict(error.kwargs or {})
         if is_cancelled(error):
             return CANCELED, ["the call was canceled"], {}
+        declared = declared_uri(error)
+        if declared is not None:
+            logger.warning("%s: %s: %s", registration.uri, declared, error)
+            kwargs = getattr(error, "kwargs", None)
+            return declared, list(error.args), dict(kwargs) if isinstance(kwargs, dict) else {}
         name = type(error).__name__
         text = f"{name}: {error}" if str(error) else name
-        kwargs: dict[str, Any] = {}
+        kwargs = {}
         if registration.is_debug:
             import traceback
 
@@ -130,7 +190,7 @@ class EventJob(Job):
 
     __slots__ = ("engine", "message", "subscription")
 
-    def __init__(self, engine: Engine, subscription: Subscription, message: Any) -> None:
+    def __init__(self, engine: Answering, subscription: Subscription, message: Any) -> None:
         super().__init__(subscription.lane)
         self.engine = engine
         self.subscription = subscription
@@ -140,9 +200,13 @@ class EventJob(Job):
         """Call the handler."""
         if not self.subscription.is_active:
             return None
-        message = self.message
+        message, subscription = self.message, self.subscription
         try:
-            result = self.subscription.handler(*(message.args or ()), **(message.kwargs or {}))
+            args, kwargs = arguments_of(message)
+            args, kwargs = args or (), kwargs or {}
+            if subscription.arguments is not None:
+                args, kwargs = subscription.arguments.convert(subscription.uri, args, kwargs)
+            result = subscription.handler(*args, **kwargs)
             if type(result) is CoroutineType:
                 return result
         except BaseException as error:  # a handler's failure is its own; the next event comes
@@ -161,7 +225,7 @@ class CallbackJob(Job):
 
     __slots__ = ("callback", "engine")
 
-    def __init__(self, engine: Engine, lane: Any, callback: Any) -> None:
+    def __init__(self, engine: Answering, lane: Any, callback: Any) -> None:
         super().__init__(lane)
         self.engine = engine
         self.callback = callback

@@ -16,11 +16,10 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from wampy.errors import ConnectionLost, WampyError
+from wampy.errors import ConnectionLost, MessageTooLong, SessionClosed, WampyError
 from wampy.protocol.session import ClientProtocol
 from wampy.protocol.states import SessionState
 from wampy.serializers import SERIALIZERS
-from wampy.transports import MessageTooLong
 
 if TYPE_CHECKING:
     from wampy.session.futures import CallFuture, Waiter
@@ -32,6 +31,8 @@ if TYPE_CHECKING:
 QUEUED_BYTES = 8 * 2**20
 #: A Router that takes nothing for so long, in seconds, is lost.
 STALL_S = 30.0
+#: So many calls that were answered before their last part are remembered.
+_ANSWERED_KEPT = 1000
 #: Bytes that are joined into one write.
 _WRITE_BYTES = 256 * 1024
 
@@ -64,6 +65,8 @@ class Link:
         self.registrations: dict[int, Registration] = {}
         self.subscriptions: dict[int, list[Subscription]] = {}
         self.invocations: dict[int, InvocationJob] = {}
+        #: Progressive calls that were answered before their last part; bounded.
+        self.answered_early: dict[int, None] = {}
         #: Ids that belong to messages sent by hand.
         self.raw_registrations: set[int] = set()
         self.raw_subscriptions: set[int] = set()
@@ -110,17 +113,35 @@ class Link:
         self.post_frame_locked(self.transport.codec.message(payload))
 
     def post_yield_locked(
-        self, request_id: int, args: list[Any], *, is_progress: bool = False
+        self,
+        request_id: int,
+        args: list[Any],
+        kwargs: dict[str, Any] | None = None,
+        options: dict[str, Any] | None = None,
     ) -> None:
         """Put the result of an invocation into the outbox. Raises as ``post_locked``."""
-        options = {"progress": True} if is_progress else None
-        self.post_locked(self.protocol.yield_(request_id, args, None, options))
+        self.post_locked(self.protocol.yield_(request_id, args, kwargs, options))
 
     def post_error_locked(
         self, request_id: int, uri: str, args: list[Any], kwargs: dict[str, Any]
     ) -> None:
         """Put the error of an invocation into the outbox. Raises as ``post_locked``."""
         self.post_locked(self.protocol.invocation_error(request_id, uri, args, kwargs))
+
+    def note_answered_early(self, request_id: int) -> None:
+        """Remember that further parts of a call are to be dropped."""
+        self.answered_early[request_id] = None
+        if len(self.answered_early) > _ANSWERED_KEPT:
+            del self.answered_early[next(iter(self.answered_early))]
+
+    def answered_locked(self, request_id: int) -> bool:
+        """Take an invocation off the books; False where it is on them no more."""
+        job = self.invocations.pop(request_id, None)
+        if job is None:
+            return False
+        if job.parts is not None and not job.parts.waiter.is_done:
+            self.note_answered_early(request_id)
+        return self.is_joined
 
     def check_size(self, size_bytes: int, message: Any) -> None:
         """Refuse what is longer than the Router takes."""
@@ -228,6 +249,40 @@ class Link:
         self.tick_at = self._heard_at + due
 
     # ------------------------------------------------------------------ the end
+
+    def lose_locked(
+        self, error: WampyError, *, is_over: bool
+    ) -> list[tuple[Waiter | CallFuture, WampyError]]:
+        """Take note that the connection is lost, and fail whatever waits for something of it.
+
+        Args:
+            error: why.
+            is_over: whether the Session itself has ended.
+
+        Returns:
+            what is to be resolved, without the lock, and with which error.
+        """
+        self.is_alive = self.is_joined = False
+        self.error = error
+        text = "the session has ended" if is_over else str(error)
+        waiting = list(self.pending.values())
+        self.pending.clear()
+        for job in self.invocations.values():
+            if job.parts is not None:
+                job.parts.lose_locked(ConnectionLost(text))
+        self.invocations.clear()
+        if self.farewell is not None:
+            waiting.append(self.farewell)
+        if self.welcome is not None and not self.welcome.is_done:
+            self.welcome.settle(None, error)
+        settled: list[tuple[Waiter | CallFuture, WampyError]] = []
+        for pending in waiting:
+            # One for each: a traceback grows on an exception wherever it is raised.
+            failure: WampyError = SessionClosed(text) if is_over else ConnectionLost(text)
+            failure.__cause__ = error.__cause__ if type(error) is ConnectionLost else error
+            if pending.settle(None, failure):
+                settled.append((pending, failure))
+        return settled
 
     def close(self) -> None:
         """Give the descriptor back; when nobody reads any more."""

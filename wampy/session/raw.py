@@ -65,7 +65,7 @@ class InboxWaiter(Waiter):
     @property
     def is_ready(self) -> bool:
         """Whether there is something to take."""
-        return bool(self.session.inbox)
+        return self.is_done or bool(self.session.inbox)
 
 
 def answer(code: int, request_id: int, message: Any, error: WampyError | None) -> Any:

@@ -5,19 +5,52 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from wampy.errors import ConnectionLost, WampyError
+from wampy.errors import ConnectionLost, MessageTooLong, WampyError
+from wampy.messages import Call, Error, Invocation, Result
 from wampy.protocol import session as protocol
-from wampy.session.jobs import CANCELED, EventJob, InvocationJob
+from wampy.protocol.heads import leading_integers
+from wampy.session.jobs import CANCELED, INVALID_ARGUMENT, EventJob, InvocationJob
+from wampy.transports.frames import FrameKind, describe_close
 
 if TYPE_CHECKING:
-    from wampy.session.engine import Engine
+    from wampy.session.answering import Answering
     from wampy.session.futures import CallFuture, Waiter
+    from wampy.session.handles import Registration
     from wampy.session.link import Link
+    from wampy.transports.frames import Frame
 
 logger = logging.getLogger(__name__)
 
 UNAVAILABLE = "wamp.error.unavailable"
 NO_SUCH_PROCEDURE = "wamp.error.no_such_procedure"
+
+
+def take(engine: Answering, link: Link, frames: list[Frame]) -> None:
+    """Deal with what came: replies at once, handlers are submitted, pings answered.
+
+    Raises:
+        ConnectionLost, RemoteProtocolError: the connection is over with it.
+    """
+    batch = Batch(engine, link)
+    decode = link.serializer.decode
+    messages = [decode(data) for kind, data in frames if kind is FrameKind.MESSAGE]
+    with engine._lock:
+        for message in messages:
+            batch.take_locked(message)
+        if len(messages) < len(frames):
+            for kind, payload in frames:
+                if kind is FrameKind.TOO_LONG:
+                    batch.take_too_long_locked(payload)
+                elif kind is FrameKind.PING:
+                    link.post_frame_locked(link.transport.codec.pong(payload))
+                elif kind is FrameKind.CLOSE:
+                    reason = describe_close(payload)
+                    batch.refuse(f"connection to {engine.url} lost: {reason}")
+    batch.finish()
+    if link.outbox:
+        engine.flush(link)
+    if batch.error is not None:
+        raise batch.error
 
 
 class Batch:
@@ -33,7 +66,7 @@ class Batch:
         "error",
     )
 
-    def __init__(self, engine: Engine, link: Link) -> None:
+    def __init__(self, engine: Answering, link: Link) -> None:
         self._engine = engine
         self._link = link
         self._settled: list[tuple[Waiter | CallFuture, Any, WampyError | None]] = []
@@ -43,9 +76,11 @@ class Batch:
         #: Why the connection is over after this batch.
         self.error: WampyError | None = None
 
-    def refuse(self, reason: str) -> None:
+    def refuse(self, reason: str, cause: WampyError | None = None) -> None:
         """Note why the connection is over; the first reason counts."""
-        self.error = self.error or ConnectionLost(reason)
+        if self.error is None:
+            self.error = ConnectionLost(reason)
+            self.error.__cause__ = cause
 
     def take_locked(self, message: Any) -> None:
         """Let the protocol say what a message means, and note what follows from it."""
@@ -59,6 +94,25 @@ class Batch:
             self._take_event_locked(received.event)  # type: ignore[union-attr]
         else:
             self._take_rare_locked(received)
+
+    def take_too_long_locked(self, payload: bytes) -> None:
+        """Take what is left of a message that was too long: whoever it concerns is told."""
+        link, size = self._link, int.from_bytes(payload[:8], "big")
+        numbers = leading_integers(link.serializer.name, payload[8:])
+        limit = link.transport.max_receive_bytes
+        what = f"{size} bytes, the limit is {limit}"
+        match numbers:
+            case (Result.WAMP_CODE, request_id, *_) | (Error.WAMP_CODE, Call.WAMP_CODE, request_id):
+                link.protocol.pass_over(request_id)
+                waiter = link.pending.pop(request_id, None)
+                error = MessageTooLong(f"the router sent a result of {what}")
+                if waiter is not None and waiter.settle(None, error):
+                    self._settled.append((waiter, None, error))
+            case (Invocation.WAMP_CODE, request_id, *_):
+                text = f"arguments of {what} of the callee"
+                link.post_error_locked(request_id, INVALID_ARGUMENT, [text], {})
+            case _:
+                logger.warning("passed over a message of %s", what)
 
     def _take_reply_locked(self, received: Any) -> None:
         pending = self._link.pending
@@ -81,12 +135,41 @@ class Batch:
                     request_id, NO_SUCH_PROCEDURE, ["not registered here any more"], {}
                 )
             return
+        details = message.details
+        if details and "progress" in details and not self._begins_locked(registration, message):
+            return
         job = InvocationJob(self._engine, link, registration, message)
+        if job.parts is not None:
+            job.parts.waiter.add_locked(message)
         link.invocations[request_id] = job
         if registration.is_control:
             self._controls.append(job)
         else:
             self._jobs.append(job)
+
+    def _begins_locked(self, registration: Registration, message: Any) -> bool:
+        """Take a part of a call; whether it is the first, and there is somebody to take it."""
+        link, request_id = self._link, message.request_id
+        job = link.invocations.get(request_id)
+        if job is not None:
+            if job.parts is not None:
+                job.parts.waiter.add_locked(message)
+            return False
+        if request_id in link.answered_early:
+            # On its way when the answer was given.
+            if message.details["progress"] is not True:
+                del link.answered_early[request_id]
+            return False
+        if message.details["progress"] is True and not registration.is_progressive:
+            link.note_answered_early(request_id)
+            link.post_error_locked(
+                request_id,
+                INVALID_ARGUMENT,
+                [f"{registration.uri} does not take its arguments in parts"],
+                {},
+            )
+            return False
+        return True
 
     def _take_event_locked(self, message: Any) -> None:
         subscriptions = self._link.subscriptions.get(message.subscription_id)
@@ -108,7 +191,8 @@ class Batch:
                 link.post_locked(received.authenticate)
             case protocol.Rejected():
                 if link.is_joined or link.welcome is None:
-                    self.refuse(f"the router ended the session: {received.error}")
+                    text = f"the router ended the session: {received.error}"
+                    self.refuse(text, received.error)
                 else:
                     link.welcome.settle(None, received.error)
             case protocol.Left():
@@ -116,7 +200,10 @@ class Batch:
                     link.post_locked(received.reply)
                 if link.farewell is not None:
                     link.farewell.settle(received.goodbye, None)
-                self.refuse(f"the router ended the session: {received.goodbye.reason}")
+                goodbye = received.goodbye
+                message = (goodbye.details or {}).get("message")
+                why = f"{goodbye.reason}: {message}" if message else goodbye.reason
+                self.refuse(f"the router ended the session: {why}")
             case protocol.Interrupted():
                 job = link.invocations.get(received.interrupt.request_id)
                 if job is not None:
@@ -148,11 +235,12 @@ class Batch:
             job.run()
         dispatcher = self._engine.dispatcher
         for job in self._interrupted:
-            job.is_interrupted = True
             if dispatcher.cancel(job):
                 self._engine.answer_error(
                     self._link, job, CANCELED, ["canceled while it waited for a handler"], {}
                 )
+            else:
+                job.interrupt()
         for job_or_event in self._jobs:
             if not dispatcher.submit(job_or_event):
                 self._refuse(job_or_event)

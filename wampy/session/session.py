@@ -4,29 +4,46 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
-from typing import Any, Self
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Self
 
-from wampy.auth import Anonymous, Ticket
+from wampy.auth import Authentication
 from wampy.errors import (
+    ApplicationError,
     ConnectionLost,
     RequestTimeout,
     SessionClosed,
     WampyError,
+    as_declared,
 )
 from wampy.messages import Message
-from wampy.protocol.session import ClientProtocol
-from wampy.serializers import SERIALIZERS
 from wampy.session import raw
+from wampy.session.answering import payload_of
+from wampy.session.configuring import (
+    PING_INTERVAL_S,
+    method_of,
+    registration_options,
+    session_options,
+    subscription_options,
+)
+from wampy.session.connecting import logger
 from wampy.session.establishing import Establishing
-from wampy.session.futures import CallFuture, ProgressiveResults, ProgressWaiter, Waiter, value_of
+from wampy.session.futures import (
+    CallFuture,
+    CallResult,
+    ProgressiveResults,
+    ProgressWaiter,
+    Waiter,
+    value_of,
+    whole_of,
+)
 from wampy.session.handles import Registration, Subscription
 from wampy.session.link import Link
-from wampy.uris import check_uri
 
-#: Seconds after which a quiet connection is asked whether it lives, and how long it may be silent.
-PING_INTERVAL_S = 10.0
-PING_TIMEOUT_S = 5.0
+if TYPE_CHECKING:
+    from wampy.session.meta import Meta
+    from wampy.session.questions import Scope
 
 
 class Session(Establishing):
@@ -37,15 +54,18 @@ class Session(Establishing):
 
     A lost connection fails the calls that wait for an answer with ConnectionLost, and is made again
     in the background; what was registered and subscribed is registered and subscribed again. A call
-    made meanwhile waits for that until its timeout, a publish fails at once.
+    made meanwhile waits for that until its timeout, a publish fails at once. In a child process
+    that was forked meanwhile every use is SessionClosed, and ``end`` does nothing.
 
     Args:
         router: a URL (``ws://``, ``wss://``, ``tcp://host:port``, ``tcps://host:port`` or
             ``unix:///path``; the last three are RawSocket), or an object with a ``url``, such as
             ``wampy.testing.routers.Crossbar``.
         realm: default: the router object's, else ``realm1``.
-        authid: who joins; with ``ticket``. Without: anonymous.
+        authid: who joins; with ``ticket``. Without, and without ``auth``: anonymous.
         ticket: the secret; never sent in the clear beyond this machine, in no log and no ``repr``.
+        auth: how to join, in place of these: one of ``wampy.auth``, or several of them, which are
+            offered in this order.
         reconnect: False: a lost connection stays lost.
         timeout: seconds that a request waits when nobody says how long, connecting included.
         serializer: ``msgpack``, ``json``, or ``cbor`` (needs the extra of that name); default: what
@@ -53,8 +73,15 @@ class Session(Establishing):
         on_join: called after each join; the first time within ``begin``, later in a thread of its
             own. Must not wait for long.
         on_leave: called when a joined Session was lost or has ended, in a thread of its own.
+        on_reconnect: called after ``on_join`` when a lost Session is joined again and what it had
+            registered and subscribed is so again, or the Router refuses it; in the same thread.
         ping_interval: seconds of silence after which the Router is asked whether it lives; 0: off.
         ca: a file of certificates to trust instead of the system's, for ``wss`` and ``tcps``.
+        certificate: a file (PEM) with a certificate to show there, its chain behind it.
+        key: the file of its private key, without a pass phrase; default: the certificate's file.
+        proxy: for ``ws`` and ``wss``, ``http://user:password@host:port``; and with python-socks
+            (extra ``proxy``) ``socks4``, ``socks4a``, ``socks5``, ``socks5h``. The environment is
+            not asked.
 
     Raises:
         ConnectFailed: no connection comes about; says which URL and why.
@@ -67,36 +94,31 @@ class Session(Establishing):
         *,
         authid: str | None = None,
         ticket: str | None = None,
+        auth: Authentication | Sequence[Authentication] | None = None,
         reconnect: bool = True,
         timeout: float = 30.0,
         serializer: str | None = None,
         on_join: Callable[[], Any] | None = None,
         on_leave: Callable[[], Any] | None = None,
+        on_reconnect: Callable[[], Any] | None = None,
         ping_interval: float = PING_INTERVAL_S,
         ca: str | None = None,
+        certificate: str | None = None,
+        key: str | None = None,
+        proxy: str | None = None,
     ) -> None:
-        url = router if isinstance(router, str) else getattr(router, "url", None)
-        if not isinstance(url, str):
-            raise TypeError(f"a router is a URL or has a `url`, got {router!r}")
-        if (authid is None) != (ticket is None):
-            raise TypeError("authid and ticket go together")
-        if serializer is not None and serializer not in SERIALIZERS:
-            hint = ": pip install 'wampy-stack[cbor]'" if serializer == "cbor" else ""
-            raise ValueError(f"no serializer {serializer!r}, but {', '.join(SERIALIZERS)}{hint}")
-        self.realm: str = realm or getattr(router, "realm", None) or "realm1"
-        auth = Anonymous() if authid is None or ticket is None else Ticket(authid, ticket)
-        super().__init__(
-            url,
-            protocol=lambda: ClientProtocol(self.realm, auth),
-            serializers=tuple(SERIALIZERS) if serializer is None else (serializer,),
-            has_secret=ticket is not None,
-            reconnects=reconnect,
-            timeout_s=timeout,
-            ping=(ping_interval, min(PING_TIMEOUT_S, ping_interval)),
-            ca=ca,
-            on_join=on_join,
-            on_leave=on_leave,
+        self.realm, wanted = session_options(
+            router,
+            realm,
+            method_of(auth, authid, ticket),
+            serializer=serializer,
+            reconnect=reconnect,
+            timeout=timeout,
+            ping_interval=ping_interval,
+            files=(ca, certificate, key, proxy),
+            hooks=(on_join, on_leave, on_reconnect),
         )
+        super().__init__(**wanted)
         #: What came for messages sent by hand; bounded, the oldest go first.
         self.inbox: deque[Any] = deque(maxlen=10_000)
         self.inbox_waiters: list[Waiter] = []
@@ -112,10 +134,19 @@ class Session(Establishing):
         return link.protocol.session_id if link is not None and link.is_joined else None
 
     @property
+    def details(self) -> Mapping[str, Any]:
+        """WELCOME.Details of the Session: who it is to the Router (``authid``, ``authrole``, …).
+
+        Empty while it is not joined.
+        """
+        link = self._link
+        return link.protocol.details if link is not None and link.is_joined else {}
+
+    @property
     def is_joined(self) -> bool:
         """Whether the Session is joined now."""
         link = self._link
-        return link is not None and link.is_joined
+        return link is not None and link.is_joined and not self._is_forked
 
     # ------------------------------------------------------------------ beginning and end
 
@@ -131,6 +162,7 @@ class Session(Establishing):
             SessionClosed: the Session has ended.
         """
         deadline = time.monotonic() + (self._timeout_s if timeout is None else timeout)
+        self.check_fork()
         with self._lock:
             if self._closing.is_set():
                 raise SessionClosed("the session has ended")
@@ -177,12 +209,47 @@ class Session(Establishing):
         self.lose(link, error)
         link.close()
 
+    def drain(self, timeout: float = 10.0) -> bool:
+        """Give up what this Session offers and listens to, without losing a call; then ``end`` it.
+
+        Unregisters and unsubscribes everything, waits until the Router has confirmed that, then for
+        the handlers: nothing that was routed here before is lost. The Session stays joined. Not to
+        be called by a handler, which would wait for itself.
+
+        Args:
+            timeout: seconds, for all of it.
+
+        Returns:
+            whether all was confirmed and all handlers have ended.
+        """
+        deadline = time.monotonic() + timeout
+        self.check_fork()
+        with self._lock:
+            handles = [*self.registrations, *self.subscriptions]
+        try:
+            self.tear_down(handles, timeout)
+        except RequestTimeout as error:
+            logger.warning("draining: %s", error)
+            return False
+        return self.dispatcher.wait_idle(max(0.0, deadline - time.monotonic()))
+
     def end(self) -> None:
         """Leave: GOODBYE, then close. What waits for an answer gets SessionClosed.
 
-        Waits at most a few seconds. Idempotent. Handlers that run are left to end.
+        Waits at most a few seconds. Idempotent. Handlers that run are left to end, and their
+        callers get ``wamp.error.canceled``: a callee calls ``drain`` first.
         """
         self._close()
+
+    def wait_closed(self, timeout: float | None = None) -> bool:
+        """Wait until the Session is over for good; whether it is.
+
+        It is when ``end`` was called, or, with ``reconnect=False``, when the connection is lost.
+
+        Args:
+            timeout: seconds; None: as long as it takes.
+        """
+        return self._is_forked or self._over.wait(timeout)
 
     def __enter__(self) -> Self:
         """Begin."""
@@ -222,18 +289,47 @@ class Session(Establishing):
 
         Raises:
             NoSuchProcedure, Unavailable, InvalidArgument and other RequestErrors: the answer.
+            what ``@error`` has declared for the answer's URI.
             RequestTimeout: no answer in time; the call is cancelled.
+            Interrupted: a handler calls, and its own caller has canceled; this call is, too.
             ConnectionLost: the connection broke; whether the call was carried out is unknown.
             SessionClosed: not begun, or ended.
             SerializationError, MessageTooLong, LocalProtocolError: nothing was sent.
         """
-        message = self.request(
-            lambda protocol: protocol.call(uri, args, kwargs, options),
-            Waiter(),
-            self._timeout_s if timeout is None else timeout,
-            uri,
-        )
-        return value_of(message)
+        return value_of(self._call(uri, args, kwargs, timeout, options))
+
+    def call_result(
+        self,
+        uri: str,
+        /,
+        *args: Any,
+        timeout: float | None = None,
+        options: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> CallResult:
+        """Call a procedure; give all of its result: ``args``, ``kwargs`` and ``details``.
+
+        Otherwise as ``call``.
+        """
+        return whole_of(self._call(uri, args, kwargs, timeout, options))
+
+    def _call(
+        self,
+        uri: str,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        timeout: float | None,
+        options: Mapping[str, Any] | None,
+    ) -> Any:
+        try:
+            return self.request(
+                lambda protocol: protocol.call(uri, args, kwargs, options, timeout),
+                Waiter(),
+                self._timeout_s if timeout is None else timeout,
+                uri,
+            )
+        except ApplicationError as error:
+            raise as_declared(error)  # noqa: B904 - it is the same, or has it as its cause
 
     def call_async(
         self,
@@ -256,7 +352,9 @@ class Session(Establishing):
         future = CallFuture(self, uri, timeout_s)
         try:
             self.post(
-                lambda protocol: protocol.call(uri, args, kwargs, options), future, future.deadline
+                lambda protocol: protocol.call(uri, args, kwargs, options, timeout),
+                future,
+                future.deadline,
             )
         except RequestTimeout as error:
             future.resolve(None, error)
@@ -284,6 +382,68 @@ class Session(Establishing):
             time.monotonic() + timeout_s,
         )
         return ProgressiveResults(self, link, waiter.request_id, waiter, uri, timeout_s)
+
+    def call_parts(
+        self,
+        uri: str,
+        parts: Iterable[Any],
+        /,
+        *,
+        timeout: float | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Call a procedure that takes its arguments in parts; wait for its result.
+
+        The parts are sent as the iterable gives them; where the answer comes before the last of
+        them, it is asked for no more. What the iterable raises cancels the call.
+
+        Args:
+            uri: of the procedure; registered as ``progressive``.
+            parts: one argument each, or CallResults for several or for arguments by name.
+            timeout: seconds to wait for the result after the last part; default: the Session's.
+            options: CALL.Options.
+
+        Raises:
+            LocalProtocolError: the Router does not announce ``progressive_call_invocations``.
+            and what ``call`` raises.
+        """
+        timeout_s = self._timeout_s if timeout is None else timeout
+        waiter = Waiter()
+        self._send_parts(uri, iter(parts), waiter, timeout_s, options or {})
+        try:
+            message = self.answer_to(waiter, time.monotonic() + timeout_s, timeout_s, uri)
+        except ApplicationError as error:
+            raise as_declared(error)  # noqa: B904 - as in _call
+        return value_of(message)
+
+    def _send_parts(
+        self,
+        uri: str,
+        parts: Iterator[Any],
+        waiter: Waiter,
+        timeout_s: float,
+        options: Mapping[str, Any],
+    ) -> None:
+        """Send parts until there are no more, or the answer is there."""
+        nothing = CallResult()
+        part, following = next(parts, nothing), next(parts, nothing)
+        link = None
+        try:
+            while not waiter.is_done:
+                wanted = {**options, "progress": following is not nothing}
+                request = uri, *payload_of(part), wanted
+                deadline = time.monotonic() + timeout_s
+                if link is None:
+                    link = self.post(lambda made: made.call_parts(*request), waiter, deadline)  # noqa: B023 - called at once
+                else:
+                    self.post_part(link, waiter, request, deadline)
+                if following is nothing:
+                    return
+                part, following = following, next(parts, nothing)
+        except BaseException:
+            if link is not None:
+                self.give_up(link, waiter.request_id)
+            raise
 
     # ------------------------------------------------------------------ topics
 
@@ -355,10 +515,7 @@ class Session(Establishing):
         Raises:
             RequestError, RequestTimeout, ConnectionLost, SessionClosed, LocalProtocolError.
         """
-        check_uri(topic, match)
-        wanted = dict(options or {})
-        if match != "exact":
-            wanted["match"] = match
+        wanted = subscription_options(topic, match, options)
         subscription = Subscription(self, topic, handler, wanted)
         self.set_up([subscription], self._timeout_s if timeout is None else timeout)
         return subscription
@@ -374,6 +531,8 @@ class Session(Establishing):
         match: str = "exact",
         concurrency: int | None = None,
         expected: tuple[type[BaseException], ...] = (),
+        replace: bool = False,
+        progressive: bool = False,
         debug: bool = False,
         timeout: float | None = None,
         options: Mapping[str, Any] | None = None,
@@ -388,6 +547,10 @@ class Session(Establishing):
             match: ``exact``, ``prefix`` or ``wildcard``.
             concurrency: how many calls of it run at once; default: as many as handlers run at all.
             expected: exceptions that are the caller's fault, logged as a WARNING only.
+            replace: whether who offers it now loses it: for what a Session left behind. The
+                Router's, and not of the spec: Crossbar and the built-in Router do it.
+            progressive: whether calls of it may come in parts (``call_parts``): the handler gets
+                one argument, CallParts, and iterates over it.
             debug: whether tracebacks travel to the caller.
             timeout: seconds; default: the Session's.
             options: REGISTER.Options.
@@ -396,24 +559,67 @@ class Session(Establishing):
             ProcedureAlreadyExists: somebody else offers it, and one of you as ``single``.
             RequestError, RequestTimeout, ConnectionLost, SessionClosed, LocalProtocolError.
         """
-        check_uri(uri, match)
-        wanted = dict(options or {})
-        if invoke != "single":
-            wanted["invoke"] = invoke
-        if match != "exact":
-            wanted["match"] = match
         registration = Registration(
-            self, uri, handler, wanted, limit=concurrency, expected=expected, is_debug=debug
+            self,
+            uri,
+            handler,
+            registration_options(uri, match, invoke, options, is_replacing=replace),
+            limit=concurrency,
+            expected=expected,
+            is_debug=debug,
+            is_progressive=progressive,
         )
         self.set_up([registration], self._timeout_s if timeout is None else timeout)
         return registration
 
-    # ------------------------------------------------------------------ messages by hand
+    # ------------------------------------------------------------------ the Router's own
 
-    @property
-    def timeout_s(self) -> float:
-        """How long a request waits when nobody says how long, in seconds."""
-        return self._timeout_s
+    @cached_property
+    def meta(self) -> Meta:
+        """The meta API: ``session.meta.registrations.lookup(uri)``, see ``wampy.session.meta``."""
+        from wampy.session.meta import Meta  # most Sessions never ask
+
+        return Meta(self._answered)
+
+    def add_testament(
+        self,
+        topic: str,
+        /,
+        *args: Any,
+        scope: Scope = "destroyed",
+        options: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Have an event published when this Session is gone, however it goes.
+
+        It belongs to the Session as the Router knows it: after a reconnect add it again, in
+        ``on_join``.
+
+        Args:
+            topic: where.
+            *args: of the event.
+            scope: ``destroyed``: when the Session is; ``detached``: when its transport is.
+            options: PUBLISH.Options.
+            **kwargs: of the event.
+
+        Raises:
+            what ``call`` raises.
+        """
+        from wampy.session import questions
+
+        self._answered(questions.add_testament(topic, args, kwargs, scope, options))
+
+    def flush_testaments(self, scope: Scope = "destroyed") -> int | None:
+        """Forget this Session's testaments; give how many, where the Router tells.
+
+        Raises:
+            what ``call`` raises.
+        """
+        from wampy.session import questions
+
+        return self._answered(questions.flush_testaments(scope))
+
+    # ------------------------------------------------------------------ messages by hand
 
     def keep_locked(self, message: Any) -> None:
         """Keep a message, or an error, for ``recv``."""

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from wampy.transports.address import Address, parse_url
-from wampy.transports.stream import MessageTooLong, StreamTransport
+from wampy.transports.address import Address, ConnectOptions, parse_url
+from wampy.transports.stream import StreamTransport
+
+_DIRECTLY = ConnectOptions()
 
 
 def connect(
-    address: Address, serializers: Sequence[str], deadline: float, ca: str | None = None
+    address: Address,
+    serializers: Sequence[str],
+    deadline: float,
+    options: ConnectOptions = _DIRECTLY,
 ) -> StreamTransport:
     """Connect to a Router, the transport's handshake included.
 
@@ -17,7 +22,7 @@ def connect(
         address: where to, and how.
         serializers: names, the preferred one first; the Router chooses.
         deadline: monotonic seconds.
-        ca: a file of certificates to trust instead of the system's, or None.
+        options: certificates and proxy.
 
     Raises:
         ConnectFailed: with the URL and the reason.
@@ -26,10 +31,10 @@ def connect(
     if address.is_websocket:
         from wampy.transports.websocket import connect_websocket
 
-        return connect_websocket(address, serializers, deadline, ca)
+        return connect_websocket(address, serializers, deadline, options)
     from wampy.transports.rawsocket import connect_rawsocket
 
-    return connect_rawsocket(address, serializers, deadline, ca)
+    return connect_rawsocket(address, serializers, deadline, options)
 
 
-__all__ = ["Address", "MessageTooLong", "StreamTransport", "connect", "parse_url"]
+__all__ = ["Address", "ConnectOptions", "StreamTransport", "connect", "parse_url"]

@@ -39,6 +39,43 @@ class Address:
         return self.scheme == "unix"
 
 
+@dataclass(frozen=True, slots=True)
+class ConnectOptions:
+    """How a Router is reached, beside its URL.
+
+    Attributes:
+        ca: a file of certificates to trust instead of the system's, or None.
+        certificate: a file with the certificate, and what led to it, that we show; or None.
+        key: the file of its private key; None: it is in the same file.
+        proxy: ``http://user:password@host:port``, or ``socks5://``, ``socks5h://``, ``socks4://``,
+            ``socks4a://``; for WebSocket only. None: directly.
+    """
+
+    ca: str | None = None
+    certificate: str | None = None
+    key: str | None = None
+    proxy: str | None = None
+
+    def __repr__(self) -> str:
+        """Without the proxy, which may have a password in it."""
+        return f"ConnectOptions(ca={self.ca!r}, certificate={self.certificate!r}, key={self.key!r})"
+
+    def check(self, address: Address) -> None:
+        """Refuse what would not be used.
+
+        Raises:
+            ConnectFailed: it does not go with the address.
+        """
+        if self.key is not None and self.certificate is None:
+            raise ConnectFailed(address.url, "a key was given, and no certificate")
+        if self.certificate is not None and not address.is_secure:
+            raise ConnectFailed(
+                address.url, "a certificate is for wss:// and tcps:// only; this URL has no TLS"
+            )
+        if self.proxy is not None and not address.is_websocket:
+            raise ConnectFailed(address.url, "a proxy is for ws:// and wss:// only")
+
+
 def parse_url(url: str) -> Address:
     """Read a Router's URL.
 

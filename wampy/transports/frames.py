@@ -7,6 +7,8 @@ frames are read from a buffer. Rules:
 - A server's frames are never masked, a client's always are (RFC 6455, 5.1).
 - No extension is offered, so the reserved bits are zero and there is nothing to unpack.
 - What is not a frame raises RemoteProtocolError; the codec is not usable afterwards.
+- A message that is too long is no reason to end the connection: its bytes are passed over, and its
+  head is kept, which says whose answer it would have been.
 """
 
 from __future__ import annotations
@@ -26,6 +28,8 @@ class FrameKind(IntEnum):
     PING = 1
     PONG = 2
     CLOSE = 3
+    #: A message that was passed over: eight octets say its size, the rest is its head.
+    TOO_LONG = 4
 
 
 #: What a codec gives: the kind, and the payload.
@@ -37,6 +41,10 @@ _MASKED = 0x80
 _RANDOM_BYTES = 4096
 #: From here on the mask is another library's work: 64 KiB take 1 microsecond there, 80 here.
 _LONG_BYTES = 8192
+#: What is kept of a message that is too long: enough for its code and its id.
+_HEAD_BYTES = 64
+#: A length beyond that is garbage, and not waited for.
+_MOST_SKIPPED_BYTES = 2**32
 #: What RFC 6455 allows a control frame to carry.
 _MAX_CONTROL_BYTES = 125
 
@@ -53,6 +61,8 @@ class WebSocketCodec:
 
     #: Who is at the other end, for the errors.
     _other = "router"
+    #: Whether a message that is too long is passed over; else it is an error.
+    _skips = True
 
     def __init__(self, *, is_binary: bool, max_receive_bytes: int) -> None:
         self._first = _FINAL | (_BINARY if is_binary else _TEXT)
@@ -62,6 +72,11 @@ class WebSocketCodec:
         self._needed_bytes = 2
         self._fragments: list[bytes] | None = None
         self._fragments_bytes = 0
+        #: Of a message that is passed over: what is still to come, how much there is, its head.
+        self._skip_bytes = 0
+        self._skipped_bytes = 0
+        self._skips_pieces = False
+        self._head = b""
         self._random = b""
         self._random_at = 0
 
@@ -71,6 +86,11 @@ class WebSocketCodec:
         Raises:
             RemoteProtocolError: the bytes are no frames of a server.
         """
+        frames: list[Frame] = []
+        if self._skip_bytes:
+            data = self._skip(data, frames)
+            if not data:
+                return frames
         if self._rest_bytes:
             self._rest.append(data)
             self._rest_bytes += len(data)
@@ -79,7 +99,6 @@ class WebSocketCodec:
             data = b"".join(self._rest)
             self._rest = []
             self._rest_bytes = 0
-        frames: list[Frame] = []
         position = 0
         available = len(data)
         while available - position >= 2:
@@ -95,6 +114,11 @@ class WebSocketCodec:
                 length = int.from_bytes(data[start : start + width], "big")
                 start += width
                 if length > self._max_receive_bytes:
+                    if self._may_skip(data[position], length):
+                        self._skip_bytes = self._skipped_bytes = length
+                        data = self._skip(data[start:], frames)
+                        position, available = 0, len(data)
+                        continue
                     raise RemoteProtocolError(
                         f"the {self._other} sent a frame of {length} bytes, "
                         f"the limit is {self._max_receive_bytes}"
@@ -117,6 +141,24 @@ class WebSocketCodec:
             self._rest_bytes = available - position
         return frames
 
+    def _may_skip(self, first: int, length: int) -> bool:
+        """Whether a frame that is too long is a whole message, which can be passed over."""
+        is_message = first in (_FINAL | _BINARY, _FINAL | _TEXT) and self._fragments is None
+        return self._skips and is_message and length <= _MOST_SKIPPED_BYTES
+
+    def _skip(self, data: bytes, frames: list[Frame]) -> bytes:
+        """Pass over a message; give what comes after it."""
+        skipped = min(len(data), self._skip_bytes)
+        self._head += data[: max(0, min(skipped, _HEAD_BYTES - len(self._head)))]
+        self._skip_bytes -= skipped
+        if not self._skip_bytes:
+            self._note_too_long(frames)
+        return data[skipped:]
+
+    def _note_too_long(self, frames: list[Frame]) -> None:
+        frames.append((FrameKind.TOO_LONG, self._skipped_bytes.to_bytes(8, "big") + self._head))
+        self._head, self._skipped_bytes, self._skips_pieces = b"", 0, False
+
     def _take_other(self, first: int, payload: bytes, frames: list[Frame]) -> None:
         """Take a control frame, or a piece of a message."""
         opcode = first & 0x0F
@@ -133,7 +175,10 @@ class WebSocketCodec:
                 raise RemoteProtocolError(f"the {self._other} continued a message that never began")
             self._add_fragment(payload)
             if is_final:
-                frames.append((FrameKind.MESSAGE, b"".join(self._fragments)))
+                if self._skips_pieces:
+                    self._note_too_long(frames)
+                else:
+                    frames.append((FrameKind.MESSAGE, b"".join(self._fragments)))
                 self._fragments = None
         elif opcode in (_TEXT, _BINARY):
             if self._fragments is not None:
@@ -146,10 +191,19 @@ class WebSocketCodec:
 
     def _add_fragment(self, payload: bytes) -> None:
         assert self._fragments is not None
+        if self._skips_pieces:
+            self._skipped_bytes += len(payload)
+            return
         self._fragments.append(payload)
         # The one more is for a flood of empty pieces.
         self._fragments_bytes += len(payload) + 1
         if self._fragments_bytes > self._max_receive_bytes:
+            if self._skips:
+                whole = b"".join(self._fragments)
+                self._skipped_bytes, self._head = len(whole), whole[:_HEAD_BYTES]
+                self._skips_pieces = True
+                self._fragments = []
+                return
             raise RemoteProtocolError(
                 f"the {self._other} sent a message longer than {self._max_receive_bytes} bytes"
             )

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 from wampy.errors import ConnectFailed, RemoteProtocolError
 from wampy.protocol import rawsocket
-from wampy.transports.address import Address
+from wampy.transports.address import Address, ConnectOptions
 from wampy.transports.frames import Frame, FrameKind
 from wampy.transports.stream import DeadlineSocket, StreamTransport, explain, open_socket
 
 #: The longest message that we take: 2**24 bytes, the most that RawSocket can say.
 _MAX_LENGTH_EXPONENT = 15
-_MAX_RECEIVE_BYTES = 2**24
+MAX_RECEIVE_BYTES = 2**24
 #: The most that the three octets of a length can say.
 _MAX_FRAME_BYTES = 2**24 - 1
 _SERIALIZER_IDS = {
@@ -30,7 +30,7 @@ class RawSocketCodec:
     """Frames and unframes the messages of one RawSocket connection."""
 
     def __init__(self) -> None:
-        self._reader = rawsocket.FrameReader(_MAX_RECEIVE_BYTES)
+        self._reader = rawsocket.FrameReader(MAX_RECEIVE_BYTES)
 
     def feed(self, data: bytes) -> list[Frame]:
         """Take what arrived, give the whole frames in it, in order."""
@@ -57,8 +57,19 @@ class RawSocketCodec:
         return b""
 
 
+def handshake_of(name: str) -> tuple[bytes, int]:
+    """Give the octets that offer a serializer, and its id."""
+    serializer_id = _SERIALIZER_IDS[name]
+    return rawsocket.handshake_request(serializer_id, _MAX_LENGTH_EXPONENT), serializer_id
+
+
+def max_send_bytes(announced_bytes: int) -> int:
+    """Give the longest message for a Router that has announced so much."""
+    return min(announced_bytes, _MAX_FRAME_BYTES)
+
+
 def connect_rawsocket(
-    address: Address, serializers: Sequence[str], deadline: float, ca: str | None
+    address: Address, serializers: Sequence[str], deadline: float, options: ConnectOptions
 ) -> StreamTransport:
     """Connect and shake hands; once for each serializer until the Router takes one.
 
@@ -66,17 +77,17 @@ def connect_rawsocket(
         address: where to.
         serializers: names, the preferred one first.
         deadline: monotonic seconds.
-        ca: a file of certificates to trust instead of the system's, or None.
+        options: certificates and proxy.
 
     Raises:
         ConnectFailed: with the URL and the reason.
     """
     refusal: RemoteProtocolError | None = None
     for name in serializers:
-        sock, is_private = open_socket(address, deadline, ca)
+        sock, is_private = open_socket(address, deadline, options)
         try:
             guarded = DeadlineSocket(sock, deadline)
-            request = rawsocket.handshake_request(_SERIALIZER_IDS[name], _MAX_LENGTH_EXPONENT)
+            request, serializer_id = handshake_of(name)
             guarded.send(request)
             octets = guarded.recv_exactly(rawsocket.HANDSHAKE_SIZE)
             if not octets:
@@ -84,7 +95,7 @@ def connect_rawsocket(
                     address.url, "it hung up: perhaps it does not speak RawSocket there"
                 )
             reply = rawsocket.parse_handshake_reply(octets)
-            if reply.serializer_id != _SERIALIZER_IDS[name]:
+            if reply.serializer_id != serializer_id:
                 raise RemoteProtocolError("the router chose a serializer that was not offered")
         except RemoteProtocolError as error:
             sock.close()
@@ -101,7 +112,8 @@ def connect_rawsocket(
             sock,
             RawSocketCodec(),
             serializer_name=name,
-            max_send_bytes=min(reply.max_bytes, _MAX_FRAME_BYTES),
+            max_receive_bytes=MAX_RECEIVE_BYTES,
+            max_send_bytes=max_send_bytes(reply.max_bytes),
             is_private=is_private,
             first=guarded.rest,
         )

@@ -16,8 +16,8 @@ import threading
 import time
 from typing import TYPE_CHECKING, Protocol
 
-from wampy.errors import ConnectFailed, ConnectionLost, LocalProtocolError
-from wampy.transports.address import Address
+from wampy.errors import ConnectFailed, ConnectionLost
+from wampy.transports.address import Address, ConnectOptions
 from wampy.transports.frames import Frame
 
 if TYPE_CHECKING:
@@ -33,10 +33,6 @@ _RECEIVE_FLAGS = int(socket.MSG_DONTWAIT)
 _BOTH = int(socket.SHUT_RDWR)
 #: How long a Router whose queue of connections is full is given, in seconds, before the next try.
 _BACKLOG_PAUSE_S = 0.005
-
-
-class MessageTooLong(LocalProtocolError):
-    """A message is longer than the Router takes; it was not sent."""
 
 
 class Codec(Protocol):
@@ -67,6 +63,7 @@ class StreamTransport:
         codec: frames and unframes.
         serializer_name: what was agreed on: ``json``, ``msgpack`` or ``cbor``.
         max_send_bytes: the longest message that the Router takes.
+        max_receive_bytes: the longest message that we take.
         is_private: nobody between here and the Router can read along: TLS, loopback, unix socket.
         first: bytes that came right behind the handshake.
     """
@@ -79,6 +76,7 @@ class StreamTransport:
         *,
         serializer_name: str,
         max_send_bytes: int,
+        max_receive_bytes: int,
         is_private: bool,
         first: bytes = b"",
     ) -> None:
@@ -86,6 +84,7 @@ class StreamTransport:
         self.codec = codec
         self.serializer_name = serializer_name
         self.max_send_bytes = max_send_bytes
+        self.max_receive_bytes = max_receive_bytes
         self.is_private = is_private
         self._socket = sock
         self._first = first
@@ -271,14 +270,14 @@ class DeadlineSocket:
 
 
 def open_socket(
-    address: Address, deadline: float, ca: str | None
+    address: Address, deadline: float, options: ConnectOptions
 ) -> tuple[socket.SocketType, bool]:
     """Connect; with TLS where the URL says so, the certificate and the name verified, always.
 
     Args:
         address: where to.
         deadline: monotonic seconds.
-        ca: a file of certificates to trust instead of the system's, or None.
+        options: certificates.
 
     Returns:
         the socket, and whether nobody between here and the Router can read along.
@@ -294,8 +293,11 @@ def open_socket(
         raise ConnectFailed(address.url, explain(error)) from error
     try:
         if not address.is_secure:
-            return sock, _is_loopback(sock)
-        return _wrap(sock, address, deadline, ca), True
+            return sock, is_loopback(str(sock.getpeername()[0]))
+        return _wrap(sock, address, deadline, options), True
+    except ConnectFailed:
+        sock.close()
+        raise
     except (OSError, ValueError) as error:
         sock.close()
         raise ConnectFailed(address.url, explain(error)) from error
@@ -329,17 +331,40 @@ def _connect_tcp(address: Address, deadline: float) -> socket.socket:
     return sock
 
 
-def _wrap(sock: socket.socket, address: Address, deadline: float, ca: str | None) -> ssl.SSLSocket:
+def _wrap(
+    sock: socket.socket, address: Address, deadline: float, options: ConnectOptions
+) -> ssl.SSLSocket:
     """Begin TLS. The certificate and the name are verified, always."""
-    import ssl
-
-    context = ssl.create_default_context(cafile=ca)
+    context = tls_context(address, options)
     sock.settimeout(max(0.001, deadline - time.monotonic()))
     return context.wrap_socket(sock, server_hostname=address.host)
 
 
-def _is_loopback(sock: socket.SocketType) -> bool:
-    host = str(sock.getpeername()[0])
+def tls_context(address: Address, options: ConnectOptions) -> ssl.SSLContext:
+    """Make what verifies the Router's certificate and name, always, and shows our own certificate.
+
+    Raises:
+        ConnectFailed: a file cannot be read, or is none of that kind; names it.
+    """
+    import ssl
+
+    name = "ca"
+    try:
+        context = ssl.create_default_context(cafile=options.ca)
+        if options.certificate is not None:
+            name = "certificate"
+            # A pass phrase would be asked for on the terminal: an empty one fails instead.
+            context.load_cert_chain(options.certificate, options.key, password=lambda: "")
+    except OSError as error:
+        which = {"ca": options.ca, "certificate": options.certificate}[name]
+        key = f" with the key {options.key}" if name == "certificate" and options.key else ""
+        reason = f"{name} {which}{key} cannot be used: {explain(error)}"
+        raise ConnectFailed(address.url, reason) from error
+    return context
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address is this machine's own."""
     return host.startswith(("127.", "::ffff:127.")) or host == "::1"
 
 

@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Any
 
 import websocket
 
 from wampy.errors import ConnectFailed
-from wampy.transports.address import Address
+from wampy.transports.address import Address, ConnectOptions
 from wampy.transports.frames import WebSocketCodec
-from wampy.transports.stream import DeadlineSocket, StreamTransport, explain, open_socket
+from wampy.transports.stream import (
+    DeadlineSocket,
+    StreamTransport,
+    explain,
+    open_socket,
+    tls_context,
+)
 
 #: The longest message that a Router takes, as Crossbar has it by default; WebSocket has no way to
 #: ask.
 MAX_SEND_BYTES = 2**24
 #: The longest message that we take.
 MAX_RECEIVE_BYTES = 2**26
-_SUBPROTOCOLS = {name: f"wamp.2.{name}" for name in ("msgpack", "json", "cbor")}
+_PROXIES = ("http", "socks4", "socks4a", "socks5", "socks5h")
+SUBPROTOCOLS = {name: f"wamp.2.{name}" for name in ("msgpack", "json", "cbor")}
 
 
 def connect_websocket(
-    address: Address, serializers: Sequence[str], deadline: float, ca: str | None
+    address: Address, serializers: Sequence[str], deadline: float, options: ConnectOptions
 ) -> StreamTransport:
     """Connect and upgrade.
 
@@ -29,43 +37,102 @@ def connect_websocket(
         address: where to.
         serializers: names, the preferred one first; the Router chooses.
         deadline: monotonic seconds.
-        ca: a file of certificates to trust instead of the system's, or None.
+        options: certificates and proxy.
 
     Raises:
         ConnectFailed: with the URL and the reason.
     """
-    sock, is_private = open_socket(address, deadline, ca)
+    if options.proxy is not None:
+        return _connect_by_proxy(address, serializers, deadline, options)
+    sock, is_private = open_socket(address, deadline, options)
+    guarded = DeadlineSocket(sock, deadline)
+    client: Any = websocket.WebSocket()
+    name = _shake_hands(client, address, serializers, sock, socket=guarded)
+    return _transport(address, sock, name, is_private, guarded.rest)
+
+
+def _connect_by_proxy(
+    address: Address, serializers: Sequence[str], deadline: float, options: ConnectOptions
+) -> StreamTransport:
+    """Connect and upgrade through a proxy: websocket-client does all of it, and reads no further.
+
+    It waits up to the deadline for each answer, not for all of them together.
+    """
+    from urllib.parse import unquote, urlsplit
+
+    parts = urlsplit(options.proxy or "")
+    if parts.scheme not in _PROXIES or not parts.hostname or not parts.port:
+        known = ", ".join(f"{scheme}://" for scheme in _PROXIES)
+        raise ConnectFailed(address.url, f"a proxy is one of {known} with host and port")
+    user = (unquote(parts.username), unquote(parts.password or "")) if parts.username else None
+    remaining_s = max(0.001, deadline - time.monotonic())
+    # It takes TLS's settings apart itself, but not a context made by somebody else.
+    sslopt = {"context": tls_context(address, options)} if address.is_secure else {}
+    client: Any = websocket.WebSocket(sslopt=sslopt)
+    name = _shake_hands(
+        client,
+        address,
+        serializers,
+        None,
+        timeout=remaining_s,
+        http_proxy_host=parts.hostname,
+        http_proxy_port=parts.port,
+        http_proxy_auth=user,
+        http_no_proxy=["none.invalid"],  # else it asks the environment
+        http_proxy_timeout=remaining_s,
+        proxy_type=parts.scheme,
+    )
+    # What goes through somebody else's machine is private with TLS only.
+    return _transport(address, client.sock, name, address.is_secure, b"")
+
+
+def _transport(
+    address: Address, sock: Any, serializer: str, is_private: bool, first: bytes
+) -> StreamTransport:
+    return StreamTransport(
+        address.url,
+        sock,
+        WebSocketCodec(is_binary=serializer != "json", max_receive_bytes=MAX_RECEIVE_BYTES),
+        serializer_name=serializer,
+        max_send_bytes=MAX_SEND_BYTES,
+        max_receive_bytes=MAX_RECEIVE_BYTES,
+        is_private=is_private,
+        first=first,
+    )
+
+
+def _shake_hands(
+    client: Any, address: Address, serializers: Sequence[str], sock: Any, **how: Any
+) -> str:
+    """Upgrade; give the name of the serializer that the Router chose. Closes ``sock`` on failure.
+
+    Raises:
+        ConnectFailed: with the URL and the reason.
+    """
     try:
-        guarded = DeadlineSocket(sock, deadline)
-        client: Any = websocket.WebSocket()
         client.connect(
             address.url,
-            socket=guarded,
-            subprotocols=[_SUBPROTOCOLS[name] for name in serializers],
+            subprotocols=[SUBPROTOCOLS[name] for name in serializers],
             redirect_limit=0,
             # A client that is no browser has no origin.
             suppress_origin=True,
+            **how,
         )
         status = client.getstatus()
         if status != 101:
             raise ConnectFailed(address.url, f"the router answered with HTTP status {status}")
-        chosen = (client.getsubprotocol() or "").lower()
-        names = [name for name, value in _SUBPROTOCOLS.items() if value == chosen]
-        if not names or names[0] not in serializers:
-            raise ConnectFailed(
-                address.url,
-                f"the router chose the subprotocol {chosen or 'none'!r}, offered were "
-                + ", ".join(_SUBPROTOCOLS[name] for name in serializers),
-            )
+        return chosen_name(address, client.getsubprotocol(), serializers)
     except websocket.WebSocketBadStatusException as error:
-        sock.close()
+        _close(sock, client)
         hint = "; is the path right?" if error.status_code == 404 else ""
         raise ConnectFailed(
             address.url, f"the router answered with HTTP status {error.status_code}{hint}"
         ) from error
     except websocket.WebSocketException as error:
-        sock.close()
-        if isinstance(error, websocket.WebSocketTimeoutException):
+        _close(sock, client)
+        if isinstance(error, websocket.WebSocketProxyException):
+            reason = f"the proxy does not let us through: {error}"
+        elif isinstance(error, websocket.WebSocketTimeoutException):
             reason = "no answer in time"
         elif isinstance(error, websocket.WebSocketConnectionClosedException):
             # So does Crossbar for a path that it does not know.
@@ -74,17 +141,32 @@ def connect_websocket(
             reason = f"it does not speak WebSocket there: {error}"
         raise ConnectFailed(address.url, reason) from error
     except OSError as error:
-        sock.close()
+        _close(sock, client)
         raise ConnectFailed(address.url, explain(error)) from error
     except BaseException:
-        sock.close()
+        _close(sock, client)
         raise
-    return StreamTransport(
+
+
+def chosen_name(address: Address, chosen: str | None, serializers: Sequence[str]) -> str:
+    """Give the name of the serializer whose subprotocol the Router chose.
+
+    Raises:
+        ConnectFailed: it is none of those that were offered.
+    """
+    for name in serializers:
+        if SUBPROTOCOLS[name] == (chosen or "").lower():
+            return name
+    raise ConnectFailed(
         address.url,
-        sock,
-        WebSocketCodec(is_binary=names[0] != "json", max_receive_bytes=MAX_RECEIVE_BYTES),
-        serializer_name=names[0],
-        max_send_bytes=MAX_SEND_BYTES,
-        is_private=is_private,
-        first=guarded.rest,
+        f"the router chose the subprotocol {chosen or 'none'!r}, offered were "
+        + ", ".join(SUBPROTOCOLS[name] for name in serializers),
     )
+
+
+def _close(sock: Any, client: Any) -> None:
+    """Close what there is: a socket of ours, or one that websocket-client has made."""
+    if sock is not None:
+        sock.close()
+    elif client.sock is not None:
+        client.sock.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -191,3 +192,14 @@ def test_a_closed_output_is_no_error(tmp_path):
     )
     os.close(writes)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_order_of_start_in_three_ways(wampy):
+    result = wampy("check", "--graph")
+    assert result.stdout.splitlines() == ["1. router (builtin)", "2. a", "2. b"]
+    found = json.loads(wampy("check", "--graph", "--json").stdout)
+    assert ([row["name"] for row in found["order"]], found["edges"]) == (["a", "b"], [])
+    assert wampy("check", "--json").stdout == wampy("check", "--graph", "--json").stdout
+    assert wampy("check", "--graph=mermaid").stdout.startswith("flowchart TD\n")
+    assert wampy("check", "--graph=dot").returncode == 2
+    assert wampy("check", "--graph=mermaid", "--json").returncode == 2

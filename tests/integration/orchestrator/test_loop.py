@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 
+import psutil
 import pytest
 
 from orchestrator.loop import Loop
@@ -114,3 +119,54 @@ def test_who_was_removed_in_the_same_round_is_not_called(case: Case) -> None:
     for fds in pipes:
         for fd in fds:
             os.close(fd)
+
+
+def test_the_clock_stands_still_while_a_callback_blocks(case: Case) -> None:
+    """Who was suspended or starved must not judge by a time in which it saw nothing."""
+    began, noted = case.loop.now(), time.monotonic()
+    case.loop.call_later(0.0, lambda: time.sleep(1.3))
+    case.loop.call_later(0.4, lambda: case.note("later"))
+    case.loop.run_once(None)
+    assert case.called == []
+    assert case.loop.now() - began < 0.4
+    assert case.loop.awake_s(1.2) < 0.4
+    assert case.loop.awake_s(60.0) == pytest.approx(60.0 - 1.3, abs=0.3)
+    case.loop.run_once(None)
+    assert case.called == ["later"]
+    assert time.monotonic() - noted >= 1.7
+
+
+STOPPED = """
+import sys, time
+from orchestrator.loop import Loop
+
+loop = Loop(lambda error: sys.exit(1))
+began, loop_began = time.monotonic(), loop.now()
+loop.call_later(1.0, lambda: None)
+print("waits", flush=True)
+loop.run_once(None)
+print(time.monotonic() - began, loop.now() - loop_began)
+"""
+
+
+def _wait_until_asleep(pid: int) -> None:
+    """Wait until the process waits for its timer, and is no more on the way there."""
+    for _ in range(500):
+        if psutil.Process(pid).status() == psutil.STATUS_SLEEPING:
+            return
+        time.sleep(0.001)
+    pytest.fail("the loop did not begin to wait")
+
+
+def test_the_clock_stands_still_while_the_process_is_stopped() -> None:
+    child = subprocess.Popen([sys.executable, "-c", STOPPED], stdout=subprocess.PIPE, text=True)
+    assert child.stdout is not None
+    assert child.stdout.readline() == "waits\n"
+    _wait_until_asleep(child.pid)
+    os.kill(child.pid, signal.SIGSTOP)
+    time.sleep(2.0)
+    os.kill(child.pid, signal.SIGCONT)
+    output, _ = child.communicate(timeout=20)
+    passed, by_the_loop = map(float, output.split())
+    assert passed >= 1.9
+    assert by_the_loop < 1.0

@@ -64,7 +64,7 @@ def relay(router: RealRouter) -> Iterator[Callable[..., Relay]]:
     made: list[Relay] = []
 
     def make(**options: Any) -> Relay:
-        made.append(Relay(router.port, **options))
+        made.append(Relay(options.pop("target", router.port), **options))
         return made[-1]
 
     yield make

@@ -29,6 +29,7 @@ class Relay:
             self._context.load_cert_chain(CERTIFICATE, KEY)
         self._lock = threading.Lock()  # guards _pairs
         self._pairs: list[tuple[socket.socket, socket.socket]] = []
+        self._ghosts: list[socket.socket] = []
         self._passing = threading.Event()
         self._passing.set()
         self._accepting = threading.Event()
@@ -71,14 +72,21 @@ class Relay:
                         return
                     (router if source is client else client).sendall(data)
 
-    def cut(self) -> None:
+    def cut(self, sides: tuple[str, ...] = ("client", "router")) -> None:
         """End all connections."""
         with self._lock:
             pairs, self._pairs = self._pairs, []
         for pair in pairs:
-            for sock in pair:
-                with contextlib.suppress(OSError):
-                    socket.socket.shutdown(sock, socket.SHUT_RDWR)
+            for side, sock in zip(("client", "router"), pair, strict=True):
+                if side in sides:
+                    with contextlib.suppress(OSError):
+                        socket.socket.shutdown(sock, socket.SHUT_RDWR)
+
+    def abandon(self) -> None:
+        """End all connections for the clients only: to the Router they seem to live on."""
+        with self._lock:
+            self._ghosts += [router.dup() for _, router in self._pairs]
+        self.cut(("client",))
 
     def refuse(self) -> None:
         """Hang up on whoever connects, from now on."""
@@ -104,3 +112,5 @@ class Relay:
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         self.cut()
+        for ghost in self._ghosts:
+            ghost.close()

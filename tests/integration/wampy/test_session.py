@@ -70,6 +70,57 @@ def test_unregistered_is_gone(join: Join, uri: Uri) -> None:
         caller.call(uri("echo"))
 
 
+def test_a_drained_session_has_lost_no_call(join: Join, uri: Uri) -> None:
+    callee, caller = join(), join()
+    began, may_end = threading.Event(), threading.Event()
+
+    def slow() -> int:
+        began.set()
+        may_end.wait(10)
+        return 7
+
+    callee.register(uri("slow"), slow)
+    callee.subscribe(uri("topic"), lambda: None)
+    future = caller.call_async(uri("slow"))
+    assert began.wait(10)
+    assert not callee.drain(0.2)  # the handler still runs
+    with pytest.raises(wampy.NoSuchProcedure):
+        caller.call(uri("slow"))
+    may_end.set()
+    assert callee.drain()
+    callee.end()
+    assert future.result(10) == 7
+
+
+def test_calls_are_not_lost_by_callees_that_come_and_go(join: Join, uri: Uri) -> None:
+    caller = join()
+    callee = join()
+    callee.register(uri("add"), lambda a, b: a + b, invoke="roundrobin")
+    is_over = threading.Event()
+    wrong: list[Any] = []
+
+    def call() -> None:
+        while not is_over.is_set():
+            try:
+                assert caller.call(uri("add"), 1, 2) == 3
+            except (wampy.WampyError, AssertionError) as error:
+                wrong.append(error)
+
+    threads = [threading.Thread(target=call) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for _ in range(30):
+        successor = join()
+        successor.register(uri("add"), lambda a, b: a + b, invoke="roundrobin")
+        assert callee.drain()
+        callee.end()
+        callee = successor
+    is_over.set()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+
+
 def test_two_handlers_of_one_topic_are_undone_one_by_one(join: Join, uri: Uri) -> None:
     session, publisher = join(), join()
     first: list[int] = []
@@ -180,7 +231,7 @@ def test_a_ticket_opens_and_a_wrong_one_does_not(router: RealRouter, join: Join)
 def test_a_ticket_is_not_sent_in_the_clear_beyond_this_machine(
     router: RealRouter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wampy.transports.stream._is_loopback", lambda sock: False)
+    monkeypatch.setattr("wampy.transports.stream.is_loopback", lambda host: False)
     with pytest.raises(wampy.ConnectFailed, match="never sent in the clear"):
         Session(router.ticket_url, authid="joe", ticket=TICKETS["joe"])
     session = Session(router.ticket_url)

@@ -7,7 +7,15 @@ from typing import Any
 import pytest
 
 from orchestrator.core.states import InstanceId
-from orchestrator.notices import Notice, Notices, PeerJoined, PeerLost, PeerRegistered
+from orchestrator.notices import (
+    MemberJoined,
+    MemberLost,
+    Notice,
+    Notices,
+    PeerJoined,
+    PeerLost,
+    PeerRegistered,
+)
 from wampy.errors import RequestError
 from wampy.messages import Event, Result, Subscribed, Welcome
 from wampy.protocol.session import ClientProtocol, Reply
@@ -61,6 +69,15 @@ def test_who_was_there_before_is_asked_for():
     told = Told([details(5, "unix:99"), details(6, "tcp:[::1]:1")])
     assert told.tell("session.on_leave", 5) == PeerLost(99)
     assert told.tell("session.on_leave", 6) is None
+
+
+def test_a_program_is_known_by_an_authid_of_its_own():
+    told = Told()
+    member = {**details(5, "tcp:127.0.0.1:1"), "authid": "peer:js:0#1"}
+    assert told.tell("session.on_join", member) == MemberJoined("peer:js:0#1")
+    assert told.tell("registration.on_unregister", 5, 1) == MemberLost("peer:js:0#1")
+    assert told.tell("session.on_leave", 5) == MemberLost("peer:js:0#1")
+    assert told.tell("session.on_leave", 5) is None
 
 
 def test_a_registered_heartbeat_names_its_instance():

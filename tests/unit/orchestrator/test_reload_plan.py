@@ -137,4 +137,4 @@ def test_what_only_a_new_stack_can_have(make: Make, old: str, new: str, fault: s
 
 def test_every_key_is_either_for_the_orchestrator_or_for_the_process() -> None:
     fields = set(PeerSpec.__dataclass_fields__)
-    assert fields - LIVE == {"name", "replicas", "kind"}
+    assert fields - LIVE == {"name", "replicas", "kind", "drains"}

@@ -58,7 +58,7 @@ def test_quick_jobs_run_in_the_thread_that_reads_in_order(make: Callable[..., Di
         assert dispatcher.submit(job)
     assert dispatcher.has_ready
     assert dispatcher.in_flight == 3
-    assert dispatcher.oldest_call_s >= 0.0
+    assert dispatcher.oldest_call_s == 0.0
     dispatcher.run_quick(lambda: story.append("between"))
     me = threading.get_ident()
     assert story == [(0, me), "between", (1, me), "between", (2, me), "between"]
@@ -75,6 +75,23 @@ def test_slow_lanes_go_to_workers(make: Callable[..., Dispatcher]) -> None:
     wait_until(lambda: seen)
     assert seen != [threading.get_ident()]
     assert dispatcher.wait_idle(5.0)
+
+
+def test_only_what_runs_grows_old(make: Callable[..., Dispatcher]) -> None:
+    """A queue as long as you like makes nobody look hung."""
+    dispatcher, lane = make(1, 10), Lane("a")
+    lane.mean_s = 1.0
+    first, second = threading.Event(), threading.Event()
+    dispatcher.submit(Recorded(lane, first.wait))
+    dispatcher.submit(Recorded(lane, second.wait))
+    dispatcher.kick()
+    wait_until(lambda: dispatcher.oldest_call_s >= 0.3)
+    first.set()
+    wait_until(lambda: 0.0 < dispatcher.oldest_call_s < 0.3)
+    assert dispatcher.in_flight == 1
+    second.set()
+    assert dispatcher.wait_idle(5.0)
+    assert dispatcher.oldest_call_s == 0.0
 
 
 def test_one_hiccup_does_not_make_a_lane_slow() -> None:

@@ -13,10 +13,13 @@ class TicketPrincipal:
     Attributes:
         role: what decides what it may do.
         secret: the ticket.
+        is_family: whoever's authid is this one, a colon and a name has a ticket too, made of
+            ``secret`` by ``wampy.auth.member_ticket``, and the same role.
     """
 
     role: str
     secret: str = field(repr=False)
+    is_family: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

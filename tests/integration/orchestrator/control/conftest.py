@@ -17,7 +17,13 @@ from orchestrator.control.server import ControlServer
 from orchestrator.errors import UnknownTarget
 from orchestrator.logs.reader import LogReader
 from orchestrator.loop import Loop
+from orchestrator.reload_plan import GONE, NEW
 from tests.support import wait_until
+
+
+def _parts(instance: str) -> tuple[str, int]:
+    name, _, index = instance.partition(":")
+    return name, int(index)
 
 
 class FakeStack:
@@ -29,6 +35,9 @@ class FakeStack:
         self.signals: list[tuple[str, int]] = []
         self.slow: set[str] = set()
         self.scaled: dict[str, int] = {}
+        #: What a reload would do; None: it is refused when dry.
+        self.plan: list[dict[str, Any]] | None = None
+        self.reloads: list[bool] = []
         self.is_watching = False
         self.levels: dict[str, str] = {}
         self.waiting: list[Done] = []
@@ -67,7 +76,16 @@ class FakeStack:
         self.is_watching = is_on
 
     def reload(self, is_dry: bool, done: Callable[[dict[str, Any]], None]) -> None:
-        change = {"action": "stop", "target": "clock:0", "reason": "no longer in the manifest"}
+        self.reloads.append(is_dry)
+        if self.plan is not None:
+            if not is_dry:
+                gone = {c["target"] for c in self.plan if c["reason"] == GONE}
+                self.rows = [r for r in self.rows if r["instance"] not in gone]
+                new = [c["target"] for c in self.plan if c["reason"] == NEW]
+                self.rows += [row(*_parts(one), "STOPPED", pid=None) for one in new]
+            done({"plan": self.plan, "outcomes": [], "error": None})
+            return
+        change = {"action": "stop", "target": "clock:0", "reason": GONE}
         done({"plan": [change], "outcomes": [], "error": "broken" if is_dry else None})
 
     def _named(self, targets: list[str]) -> list[dict[str, Any]]:

@@ -30,6 +30,10 @@ def test_ps_start_stop(served):
     assert served.stack.signals == [("search:1", 10)]
 
 
+def test_whose_stack_it_is_says_the_kernel(served):
+    assert served.client.supervisor_pid() == os.getpid()
+
+
 def test_errors_have_names(served):
     with pytest.raises(
         UnknownTarget, match=r"there is no 'serch'.* did you mean search\?"

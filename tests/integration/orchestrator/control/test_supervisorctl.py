@@ -15,6 +15,7 @@ import pytest
 from supervisor.xmlrpc import SupervisorTransport
 
 from orchestrator.control.faults import FaultCode
+from orchestrator.reload_plan import GONE, NEW
 from tests.support import TIME_SCALE, wait_until
 
 SUPERVISORCTL = str(Path(sys.executable).with_name("supervisorctl"))
@@ -101,21 +102,56 @@ def test_pid_signal_version_avail(ctl, served):
     assert ctl("avail")[1].splitlines()[0].split() == ["clock:0", "in", "use", "auto", "999:999"]
 
 
-def test_reread_update_and_reload(ctl, served):
+def change(action: str, target: str, reason: str) -> dict[str, str]:
+    return {"action": action, "target": target, "reason": reason}
+
+
+def test_reread_and_update_with_nothing_changed(ctl, served):
+    served.stack.plan = []
     assert ctl("reread") == (0, "No config updates to processes\n")
     assert ctl("update") == (0, "")
+    assert served.stack.reloads == [True, True]
     assert "already active" in ctl("add", "search")[1]
     assert "still running" in ctl("remove", "search")[1]
     assert ctl("reload")[0] == 0
 
 
-def test_a_changed_manifest_is_told(ctl, served, run_dir):
-    manifest = run_dir / "wampy.toml"
-    manifest.touch()
-    served.stack.extra["manifest"] = str(manifest)
-    code, said = ctl("reread")
-    assert code == 1
-    assert "has changed since the stack was started" in said
+def test_reread_and_update_take_over_what_has_changed(ctl, served):
+    served.stack.plan = [
+        change("update", "stack", "[stack] strategy"),
+        change("start", "fresh:0", NEW),
+        change("stop", "clock:0", GONE),
+        change("stop", "wrong:0", GONE),
+        change("restart", "search:0", "config"),
+        change("restart", "search:1", "config"),
+    ]
+    found = "clock: disappeared\nfresh: available\nsearch: changed\nwrong: disappeared\n"
+    assert ctl("reread") == (0, found)
+    assert served.stack.reloads == [True]
+    code, said = ctl("update")
+    assert (code, said.splitlines()) == (
+        0,
+        [
+            "clock: stopped",
+            "clock: removed process group",
+            "wrong: stopped",
+            "wrong: removed process group",
+            "search: stopped",
+            "search: updated process group",
+            "fresh: added process group",
+        ],
+    )
+    states = {row["instance"]: row["state"] for row in served.stack.rows}
+    assert set(states) >= {"search:0", "search:1", "fresh:0"}
+    assert set(states.values()) == {"RUNNING"}
+
+
+def test_a_broken_manifest_is_told(ctl, served):
+    for command in ("reread", "update"):
+        code, said = ctl(command)
+        assert code != 0
+        if command == "reread":
+            assert said == "ERROR: CANT_REREAD: broken\n"
 
 
 def test_shutdown(ctl, served):

@@ -10,7 +10,6 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 from orchestrator.manifest.model import Manifest
 from orchestrator.router import ANONYMOUS, Credential, RouterLaunch
@@ -109,8 +108,5 @@ def rights(session: Session, uri: str) -> set[str]:
 
 def join_as(url: str, authentication: Any, **options: Any) -> Session:
     """Give a Session that says who it is in another way than by a ticket."""
-    # A Session has no argument for that as yet.
-    with mock.patch("wampy.session.session.Ticket", return_value=authentication):
-        return Session(
-            url, authid="-", ticket="-", realm="realm1", reconnect=False, timeout=10.0, **options
-        )
+    options.setdefault("reconnect", False)
+    return Session(url, auth=authentication, realm="realm1", timeout=10.0, **options)

@@ -21,6 +21,7 @@ import pytest
 import wampy
 from orchestrator.manifest.model import KeyUser, Permission, RouterLimits, TicketUser, Tls
 from orchestrator.router import Credential, new_principals, plan_router, port_of
+from tests.documents import DOCS, run_document
 from tests.integration.orchestrator.router.started import (
     Started,
     is_allowed,
@@ -29,7 +30,7 @@ from tests.integration.orchestrator.router.started import (
     manifest,
     rights,
 )
-from tests.integration.wampy.relay import CERTIFICATE, KEY
+from tests.integration.wampy.relay import CERTIFICATE, KEY, Relay
 from tests.support import TIME_SCALE, wait_until
 from wampy import RequestError, Session
 from wampy.auth import Cryptosign, Scram, Ticket, WampCra
@@ -161,6 +162,66 @@ def test_nobody_joins_without_a_secret(router: Started) -> None:
         Session(url_of(router), reconnect=False, ca=str(CERTIFICATE)) as session,
     ):
         session.call("com.example.x")
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_of_several_methods_the_router_picks_one_that_it_takes(
+    router: Started, method: str
+) -> None:
+    """All four are offered for each user, and the Router knows one of them for it."""
+    authid, secret, _, role = USERS[method]
+    offered = [
+        AUTHENTICATIONS[other](authid, secret if other == method or other != "cryptosign" else SEED)
+        for other in METHODS
+        # A Router may pick the first that it takes at all, whoever asks.
+        if other in (method, "cryptosign")
+    ]
+    session = join_as(url_of(router), offered[:1], ca=str(CERTIFICATE))
+    with session:
+        assert [session.details[key] for key in ("authid", "authrole")] == [authid, role]
+    if method != "cryptosign":
+        with join_as(url_of(router), offered, ca=str(CERTIFICATE)) as session:
+            assert session.details["authmethod"] == method
+
+
+def test_the_guide_s_examples_do_what_they_say(
+    router: Started,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, (authid, secret, _, _) in USERS.items():
+        monkeypatch.setenv(f"{authid.upper()}S_SECRET", secret)
+        path = tmp_path / f"{name}.secret"
+        path.write_text(f"{secret}\n")
+        path.chmod(0o600)
+    replaced = {
+        "wss://router.example.com/ws": url_of(router),
+        "/run/secrets/": f"{tmp_path}/",
+        "/etc/ssl/our-ca.pem": str(CERTIFICATE),
+    }
+    run_document(DOCS / "joining.md", replaced, capsys)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_who_reconnects_proves_it_anew(router: Started, method: str) -> None:
+    authid, secret, _, role = USERS[method]
+    relay = Relay(router.launch.port)
+    try:
+        session = join_as(
+            f"wss://localhost:{relay.port}/ws",
+            [AUTHENTICATIONS[method](authid, secret)],
+            ca=str(CERTIFICATE),
+            reconnect=True,
+        )
+        with session:
+            for _ in range(2):
+                former = session.id
+                relay.cut()
+                wait_until(lambda former=former: session.id not in (None, former))  # type: ignore[misc]
+                assert session.details["authrole"] == role
+    finally:
+        relay.close()
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -399,6 +460,53 @@ def test_a_client_shows_a_certificate_of_that_ca(guarded: Started) -> None:
     assert answer_of(port, None) == b""
     other = CERTIFICATE.with_name("other.pem")
     assert answer_of(port, other, other.with_suffix(".key")) == b""
+
+
+def test_a_session_shows_a_certificate(guarded: Started, tmp_path: Path) -> None:
+    url, ca = url_of(guarded), str(CERTIFICATE)
+    shown: dict[str, Any] = {"certificate": str(CERTIFICATE), "key": str(KEY)}
+    with Session(url, ca=ca, reconnect=False, **shown) as session:
+        assert session.is_joined
+    both = tmp_path / "both.pem"
+    both.write_text(KEY.read_text() + CERTIFICATE.read_text())
+    with Session(url, ca=ca, reconnect=False, certificate=str(both)) as session:
+        assert session.is_joined
+    other = CERTIFICATE.with_name("other.pem")
+    for options in ({}, {"certificate": str(other), "key": str(other.with_suffix(".key"))}):
+        # TLS 1.3 tells a client only after its own last word that it was refused.
+        with (
+            pytest.raises((wampy.ConnectFailed, wampy.ConnectionLost)),
+            Session(url, ca=ca, reconnect=False, **options),  # type: ignore[arg-type]
+        ):
+            pass
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"key": "k.pem"}, "a key was given, and no certificate"),
+        ({"certificate": "none.pem"}, "certificate none.pem cannot be used: no such file"),
+        ({"ca": "none.pem"}, "ca none.pem cannot be used: no such file"),
+        (
+            {"certificate": str(CERTIFICATE)},
+            "cannot be used",
+        ),
+        (
+            {"certificate": str(CERTIFICATE), "key": str(CERTIFICATE.with_name("other.key"))},
+            "localhost.pem with the key .*other.key cannot be used",
+        ),
+    ],
+)
+def test_files_that_cannot_be_used_are_named(
+    guarded: Started, options: dict[str, str], reason: str
+) -> None:
+    with pytest.raises(wampy.ConnectFailed, match=reason):
+        Session(url_of(guarded), reconnect=False, **options)  # type: ignore[arg-type]
+
+
+def test_a_certificate_needs_tls() -> None:
+    with pytest.raises(wampy.ConnectFailed, match="this URL has no TLS"):
+        Session("ws://127.0.0.1:9/ws", certificate=str(CERTIFICATE))
 
 
 def test_no_more_connections_than_sessions(guarded: Started) -> None:

@@ -70,3 +70,39 @@ def test_logs_that_cannot_be_read_do_not_end_the_printing():
     os.close(writes)
     with os.fdopen(reads) as written:
         assert written.read() == "still here\n"
+
+
+def shown(redraws: bool, status: list[str], lines: list[bytes]) -> bytes:
+    """Print some lines, then one status after the other; gives all that was written."""
+    reads, writes = os.pipe()
+    left = list(status)
+    printer = Printer(
+        writes,
+        lambda _: [lines.pop(0)] if lines else [],
+        0.001,
+        status=lambda: left.pop(0) if len(left) > 1 else left[0],
+        redraws=redraws,
+    )
+    printer.start()
+    wait_until(lambda: len(left) == 1 and not lines)
+    printer.finish(5.0)
+    os.close(writes)
+    with os.fdopen(reads, "rb") as written:
+        return written.read()
+
+
+def test_a_status_is_the_last_line_of_a_terminal_and_gone_at_the_end():
+    written = shown(True, ["one", "one", "two", ""], [b"log\n", b"more\n"])
+    assert written == b"log\n\r\x1b[Kone\r\x1b[Kmore\n\r\x1b[Kone\r\x1b[Ktwo\r\x1b[K"
+
+
+def test_a_status_is_not_wider_than_the_terminal():
+    written = shown(True, ["x" * 200, ""], [])
+    assert written == b"\r\x1b[K" + b"x" * 79 + b"\r\x1b[K"
+
+
+def test_what_is_no_terminal_gets_no_control_codes(monkeypatch):
+    assert shown(False, ["one", "two", ""], [b"log\n"]) == b"log\n"
+    monkeypatch.setattr("orchestrator.cli.printing._PATIENCE_S", 0.0)
+    monkeypatch.setattr("orchestrator.cli.printing._AGAIN_S", 0.0)
+    assert shown(False, ["one", "two", ""], [b"log\n"]) == b"log\none\ntwo\n"

@@ -432,3 +432,13 @@ def test_what_becomes_of_each_end_under_each_policy(
                 State.EXITED: "left as it is, as its restart policy says",
             }[expected]
         )
+
+
+def test_what_cannot_be_told_to_drain_gets_sigterm_and_its_whole_grace() -> None:
+    """A program: TERM, stop_grace, KILL; while it starts and while it runs."""
+    spec = replace(SPEC, drains=False, stop_grace_s=20.0)
+    for instance in (started(spec), running(spec)):
+        assert kinds(instance.handle(happened.StopRequested(), 2.0)) == [do.TerminateChild]
+        assert instance.next_deadline() == 22.0
+        assert kinds(instance.handle(happened.DeadlinePassed(), 22.0)) == [do.KillChild]
+    assert TERM_GRACE_S < 20.0

@@ -357,11 +357,10 @@ def test_variables_come_from_the_environment_then_from_env_files(tmp_path):
         ("[peers.all]\napp = 'm:A'", '[peers.all]: expected another name: "all"'),
         ("[peers.router]\napp = 'm:A'", '[peers.router]: expected another name: "router"'),
         ("[peers]\na = 1", "[peers.a]: expected a table, got 1"),
-        ("[peers.a]", '[peers.a]: expected a key app = "module:Class", or command'),
+        ("[peers.a]", '[peers.a]: expected a key app = "module:Class" or command = ["PROGRAM"'),
         ("[peers.a]\napp = 3", "[peers.a] app: expected module:Class"),
         ("[peers.a]\napp = 'm.A'", "[peers.a] app: expected module:Class"),
         ("[peers.a]\napp = 'm:A:B'", "[peers.a] app: expected module:Class"),
-        ("[peers.a]\ncommand = ['x']", "[peers.a] command[0]: expected a program in PATH"),
     ],
 )
 def test_what_is_wrong_is_named_with_its_line(tmp_path, text, expected):
@@ -412,10 +411,14 @@ def test_what_is_wrong_is_named_with_its_line(tmp_path, text, expected):
         ("max_age = 0", "max_age: expected a duration"),
         ("umask = 'rwx'", "umask: expected a mask such as"),
         ("umask = 512", "umask: expected a mask such as"),
+        ("limits = 1", "limits: expected a table such as { nofile = 1024"),
         ("limits = { nofiles = 1 }", 'limits.nofiles: unknown limit; did you mean "nofile"?'),
-        ("limits = 5", "limits: expected a table such as { nofile = 1024 }"),
+        ("limits = { zzz = 1 }", "limits.zzz: unknown limit; known here: as, core"),
+        ("limits = { nofile = '1GiB' }", 'limits.nofile: expected an integer of 0 or more or "un'),
+        ("limits = { as = -1 }", 'limits.as: expected a size or "unlimited", got -1'),
         ("provides = ['a.b']", "provides: expected only with command"),
         ("heartbeat_procedure = 'a.b'", "heartbeat_procedure: expected only with command"),
+        ("command = ['x']", "command: expected either app or command, got both"),
     ],
 )
 def test_what_is_wrong_with_a_peer(tmp_path, line, expected):

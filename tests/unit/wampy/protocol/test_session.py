@@ -484,7 +484,7 @@ def test_only_pending_calls_are_canceled():
             protocol.cancel(request_id)
     protocol.call("a.b")
     with pytest.raises(LocalProtocolError, match="cancel mode 'now'; expected one of skip, kill"):
-        protocol.cancel(2, "now")
+        protocol.cancel(2, "now")  # type: ignore[arg-type]
 
 
 def test_no_cancel_once_we_leave():

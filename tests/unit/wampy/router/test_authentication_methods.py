@@ -21,7 +21,7 @@ from tests.unit.wampy.router.joining import (
     join,
     made,
 )
-from wampy.auth import Cryptosign, Scram, WampCra
+from wampy.auth import Cryptosign, Scram, Ticket, WampCra, member_ticket
 from wampy.auth.basic import base64_text, from_base64
 from wampy.auth.scram import DRAFT, SPEC
 from wampy.errors import RemoteProtocolError
@@ -31,8 +31,28 @@ from wampy.router.authentication import (
     CryptosignPrincipal,
     Identity,
     ScramPrincipal,
+    TicketPrincipal,
     WampCraPrincipal,
 )
+
+# ---------------------------------------------------------------------- ticket
+
+
+def test_a_family_has_a_ticket_for_each_member_and_nobody_elses():
+    family = TicketPrincipal(role="peer", secret="s3cret", is_family=True)
+    alone = TicketPrincipal(role="front", secret="s3cret")
+    authenticator = Authenticator(anonymous=None, ticket={"peer": family, "joe": alone})
+    own = member_ticket("s3cret", "peer:a#1")
+    identity = join(authenticator, Ticket("peer:a#1", own))
+    assert isinstance(identity, Identity)
+    assert (identity.authid, identity.authrole) == ("peer:a#1", "peer")
+    assert isinstance(join(authenticator, Ticket("peer", "s3cret")), Identity)
+    for authid, ticket in [
+        ("peer:b#1", own), ("peer", own), ("peer:a#1", "s3cret"), ("joe:a", own), ("peer:", own),
+        ("joe:a", member_ticket("s3cret", "joe:a")), ("peer:", member_ticket("s3cret", "peer:")),
+    ]:  # fmt: skip
+        assert join(authenticator, Ticket(authid, ticket)) == FAILED
+
 
 # ---------------------------------------------------------------------- WAMP-CRA
 

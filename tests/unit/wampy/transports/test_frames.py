@@ -105,14 +105,40 @@ def test_a_message_in_pieces_with_a_ping_between() -> None:
         (served(b"x", 0x02) + served(b"y", 0x02), "within another"),
         (served(b"x", 0x09), "control frame"),
         (served(b"x" * 126, 0x89), "control frame"),
-        (served(b"x" * (LIMIT + 1)), "the limit is"),
-        (served(b"x" * 60000, 0x02) + served(b"x" * 60000, 0x00), "longer than"),
-        (served(b"", 0x02) + served(b"", 0x00) * (LIMIT + 1), "longer than"),
+        (served(b"x" * (LIMIT + 1), 0x02), "the limit is"),
+        (b"\x82\x7f" + b"\x7f" * 8, "the limit is"),
     ],
 )
 def test_what_no_server_sends_is_refused(stream: bytes, reason: str) -> None:
     with pytest.raises(RemoteProtocolError, match=reason):
         codec().feed(stream)
+
+
+PIECES = [served(b"y" * 60_000, 0x02), served(b"z" * 60_000, 0x00), served(b"", 0x80)]
+
+
+@pytest.mark.parametrize(
+    ("stream", "size", "head"),
+    [
+        (served(b"head" + b"x" * LIMIT), LIMIT + 4, b"head" + b"x" * 60),
+        (b"".join(PIECES), 120_000, b"y" * 64),
+        (served(b"", 0x02) + served(b"", 0x00) * (LIMIT + 1) + served(b"end", 0x80), 3, b""),
+    ],
+)
+@pytest.mark.parametrize("cut", [1, 2, 7, 100, 60_007, 10**9])
+def test_what_is_too_long_is_passed_over(stream: bytes, size: int, head: bytes, cut: int) -> None:
+    """Wherever it is cut, and what follows is whole; nothing of it is kept but its head."""
+    reader = codec()
+    data = served(b"before") + stream + served(b"p", 0x89) + served(b"after")
+    frames = []
+    for at in range(0, len(data), cut):
+        frames += reader.feed(data[at : at + cut])
+    assert frames == [
+        (FrameKind.MESSAGE, b"before"),
+        (FrameKind.TOO_LONG, size.to_bytes(8, "big") + head),
+        (FrameKind.PING, b"p"),
+        (FrameKind.MESSAGE, b"after"),
+    ]
 
 
 @given(st.lists(st.binary(max_size=60), max_size=6))

@@ -1,0 +1,560 @@
+"""The inside of an AsyncSession: its connections, its requests, what is restored after a loss.
+
+Rules, where they differ from those of ``wampy.session``:
+
+- One loop, one thread: nothing here is thread-safe. ``_lock`` is taken nevertheless, since what is
+  shared with the blocking Session takes it; nobody ever waits for it.
+- What comes is dealt with in the Protocol's callback; handlers start there, tasks go on beside it.
+- One task keeps the connection: asks a quiet Router whether it lives, makes a lost one again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from wampy.aio.dispatch import TaskDispatcher
+from wampy.aio.futures import AsyncSetUp, AsyncWaiter
+from wampy.aio.stream import AsyncTransport, connect_async
+from wampy.errors import (
+    ConnectFailed,
+    ConnectionLost,
+    LocalProtocolError,
+    ProcedureAlreadyExists,
+    RemoteProtocolError,
+    RequestError,
+    RequestTimeout,
+    SessionClosed,
+    WampyError,
+)
+from wampy.messages import Abort
+from wampy.options import CancelMode
+from wampy.protocol.session import ClientProtocol
+from wampy.session.answering import Answering
+from wampy.session.connecting import (
+    ATTEMPT_S,
+    BACKOFF_FACTOR,
+    BACKOFF_S,
+    FAREWELL_S,
+    longest_backoff_s,
+)
+from wampy.session.establishing import GHOST_S, RESTORE_PAUSE_S
+from wampy.session.futures import Waiter
+from wampy.session.handles import Handle, Registration, Subscription
+from wampy.session.link import Link
+from wampy.session.receiving import take
+from wampy.transports import ConnectOptions, parse_url
+
+logger = logging.getLogger("wampy.wamp.session")
+
+T = TypeVar("T")
+Request = Callable[[ClientProtocol], Any]
+
+
+class AsyncEngine(Answering):
+    """What an AsyncSession is made of, below its public face. Arguments: as Connecting's."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        protocol: Callable[[], ClientProtocol],
+        serializers: Sequence[str],
+        has_secret: bool,
+        reconnects: bool,
+        timeout_s: float,
+        ping: tuple[float, float],
+        options: ConnectOptions,
+        on_join: Callable[[], Any] | None,
+        on_leave: Callable[[], Any] | None,
+        on_reconnect: Callable[[], Any] | None,
+    ) -> None:
+        super().__init__()
+        self.url = url
+        self._address = parse_url(url)
+        self._new_protocol = protocol
+        self._serializers = tuple(serializers)
+        self._has_secret = has_secret
+        self._reconnects = reconnects
+        self._timeout_s = timeout_s
+        self._ping = ping
+        self._options = options
+        options.check(self._address)
+        self._on_join = on_join
+        self._on_leave = on_leave
+        self._on_reconnect = on_reconnect
+        self._tasks_dispatcher = TaskDispatcher()
+        self.dispatcher = self._tasks_dispatcher  # type: ignore[assignment]  # as far as it is used
+        self._link: Link | None = None
+        self._is_begun = False
+        self._is_closing = False
+        self._joined = asyncio.Event()
+        self._lost = asyncio.Event()
+        self._over = asyncio.Event()
+        self._last_failure: WampyError | None = None
+        self._keeper: asyncio.Task[None] | None = None
+        self._callbacks: set[asyncio.Task[None]] = set()
+        self.registrations: list[Registration] = []
+        self.subscriptions: list[Subscription] = []
+
+    @property
+    def timeout_s(self) -> float:
+        """How long a request waits when nobody says how long, in seconds."""
+        return self._timeout_s
+
+    # ------------------------------------------------------------------ what shared code asks for
+
+    def flush(self, link: Link) -> None:
+        """Send what waits."""
+        link.flush()
+
+    def wait_for(self, link: Link | None, waiter: Waiter, deadline: float) -> bool:
+        """Refuse: that would hold up the loop.
+
+        Raises:
+            LocalProtocolError: always.
+        """
+        raise LocalProtocolError("this waits, and would hold up the event loop; await something")
+
+    def interrupt(self, waiter: Waiter) -> None:
+        """Nothing waits like that here: tasks are cancelled."""
+
+    def welcomed_locked(self, link: Link) -> None:
+        """Take note that a Link is joined: who waited for that goes on."""
+        if link.welcome is not None:
+            link.welcome.settle(None, None)
+
+    # ------------------------------------------------------------------ connecting and joining
+
+    async def _connect(self, deadline: float) -> Link:
+        """Connect and join.
+
+        Raises:
+            ConnectFailed, JoinRejected, ConnectionLost, RequestTimeout, RemoteProtocolError.
+        """
+        timeout_s = max(0.001, deadline - time.monotonic())
+        try:
+            async with asyncio.timeout(timeout_s):
+                transport = await connect_async(self._address, self._serializers, self._options)
+        except TimeoutError as error:
+            raise ConnectFailed(self.url, "no answer in time") from error
+        if self._has_secret and not transport.is_private:
+            transport.close()
+            raise ConnectFailed(
+                self.url, "a ticket is never sent in the clear beyond this machine; use wss://"
+            )
+        link = Link(
+            transport,  # type: ignore[arg-type]  # what a Link uses of one
+            self._new_protocol(),
+            ping_interval_s=self._ping[0],
+            ping_timeout_s=self._ping[1],
+        )
+        try:
+            await self._join(link, transport, deadline)
+        except BaseException as error:
+            self.lose(link, error if isinstance(error, WampyError) else ConnectionLost(repr(error)))
+            raise
+        return link
+
+    async def _join(self, link: Link, transport: AsyncTransport, deadline: float) -> None:
+        """Say HELLO and wait for WELCOME."""
+        welcome = link.welcome = AsyncWaiter()
+        transport.begin(
+            lambda frames: self._take(link, frames), lambda error: self.lose(link, error)
+        )
+        logger.info('sending "%s" message', "HELLO")
+        with self._lock:
+            link.post_locked(link.protocol.hello())
+        self.flush(link)
+        timeout_s = deadline - time.monotonic()
+        try:
+            await asyncio.wait_for(welcome.future, timeout_s)
+        except TimeoutError:
+            raise RequestTimeout(
+                f"no answer to HELLO from {self.url} within {timeout_s:.3g} s"
+            ) from None
+        if welcome.error is not None:
+            raise welcome.error
+        logger.info('received "%s" message', "WELCOME")
+        logger.info("session started with ID: %s", link.protocol.session_id)
+
+    def _take(self, link: Link, frames: Any) -> None:
+        """Deal with what came."""
+        link.heard(time.monotonic())
+        try:
+            take(self, link, frames)
+            while link.abandoned:
+                self.give_up(link, link.abandoned.popleft())
+        except WampyError as error:
+            self.lose(link, error)
+        except Exception as error:  # a bug here must not end in silence
+            logger.exception("reading from %s failed", self.url)
+            self.lose(link, ConnectionLost(f"connection to {self.url} given up: {error!r}"))
+        self._tasks_dispatcher.kick()
+
+    def lose(self, link: Link, error: WampyError) -> None:
+        """Take note that a connection is lost: fail what is pending. Idempotent."""
+        if not link.is_alive:
+            return
+        if isinstance(error, RemoteProtocolError):
+            # Told as the spec wants it, if the Router still listens.
+            with contextlib.suppress(WampyError), self._lock:
+                link.post_locked(
+                    Abort(details={"message": str(error)}, reason="wamp.error.protocol_violation")
+                )
+            self.flush(link)
+        was_joined = link.is_joined
+        with self._lock:
+            settled = link.lose_locked(error, is_over=self._is_closing)
+        if link is self._link:
+            for handle in (*self.registrations, *self.subscriptions):
+                handle.is_active = False
+                handle.id = None
+            self._joined.clear()
+            self._lost.set()
+        link.transport.abort()
+        for pending, failure in settled:
+            pending.resolve(None, failure)
+        if was_joined:
+            if not self._is_closing:
+                logger.warning("%s", error)
+            self._call_back(self._on_leave)
+        if not self._reconnects and link is self._link:
+            self._over.set()
+
+    # ------------------------------------------------------------------ keeping the connection
+
+    async def _keep(self) -> None:
+        """Look after the connection until the Session ends."""
+        while not self._is_closing:
+            link = self._link
+            assert link is not None
+            if link.is_alive:
+                await self._watch(link)
+            elif self._reconnects:
+                await self._come_back()
+            else:
+                return
+
+    async def _watch(self, link: Link) -> None:
+        """Ask a quiet Router whether it lives; returns when the connection is lost."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(max(0.0, link.tick_at - time.monotonic())):
+                await self._lost.wait()
+                return
+        try:
+            with self._lock:
+                link.tick_locked(time.monotonic())
+            self.flush(link)
+        except WampyError as error:
+            self.lose(link, error)
+
+    async def _come_back(self) -> None:
+        """Reconnect, join, register and subscribe again; with growing pauses between attempts."""
+        longest_s = longest_backoff_s(self._address)
+        delay_s = BACKOFF_S
+        while not self._is_closing:
+            self._lost.clear()
+            try:
+                link = await self._connect(time.monotonic() + min(ATTEMPT_S, self._timeout_s))
+            except WampyError as error:
+                if self._last_failure is None or str(self._last_failure) != str(error):
+                    logger.warning("reconnecting to %s failed: %s", self.url, error)
+                self._last_failure = error
+                await asyncio.sleep(delay_s * random.uniform(0.5, 1.0))
+                delay_s = min(delay_s * BACKOFF_FACTOR, longest_s)
+                continue
+            self._last_failure = None
+            self._use(link)
+            self._call_back(self._on_join)
+            self._spawn(self._restore(link))
+            return
+
+    def _use(self, link: Link) -> None:
+        self._link = link
+        if link.is_alive:
+            self._joined.set()
+        else:
+            self._lost.set()
+
+    async def _restore(self, link: Link) -> None:
+        """Register and subscribe again, until all is as it was or the connection is lost again."""
+        is_first = True
+        while link.is_alive and not self._is_closing:
+            left: list[Handle] = [
+                handle
+                for handle in (*self.subscriptions, *self.registrations)
+                if not handle.is_active
+            ]
+            failures: dict[Handle, WampyError] = {}
+            try:
+                if left:
+                    failures = await self._establish(
+                        left, time.monotonic() + self._timeout_s, GHOST_S
+                    )
+            except WampyError as error:
+                logger.warning("registering again failed: %s", error)
+                failures = dict.fromkeys(left, error)
+            for handle, failure in failures.items():
+                if isinstance(failure, RequestError):
+                    logger.error("cannot restore %s: %s", handle.uri, failure)
+            if is_first:
+                is_first = False
+                self._call_back(self._on_reconnect)
+            if not failures:
+                return
+            await asyncio.sleep(RESTORE_PAUSE_S)
+
+    def _call_back(self, callback: Callable[[], Any] | None) -> None:
+        """Call a hook: a function at once, in the loop; a coroutine in a task."""
+        if callback is None:
+            return
+        try:
+            result = callback()
+        except Exception:  # user code; the Session goes on all the same
+            logger.exception("%r failed", callback)
+            return
+        if asyncio.iscoroutine(result):
+            self._spawn(self._guarded(callback, result))
+
+    async def _guarded(self, callback: Any, coroutine: Any) -> None:
+        try:
+            await coroutine
+        except Exception:  # as above
+            logger.exception("%r failed", callback)
+
+    def _spawn(self, coroutine: Any) -> None:
+        task = asyncio.get_running_loop().create_task(coroutine)
+        self._callbacks.add(task)
+        task.add_done_callback(self._callbacks.discard)
+
+    # ------------------------------------------------------------------ requests
+
+    async def post(
+        self,
+        make: Request,
+        pending: AsyncWaiter | None,
+        deadline: float,
+        *,
+        waits_for_join: bool = True,
+    ) -> Link:
+        """Send a request; wait for the connection to come back, if it is lost, until the deadline.
+
+        Raises:
+            SessionClosed: not begun, or ended.
+            ConnectionLost: lost, and it does not come back, or is not waited for.
+            RequestTimeout: it did not come back in time, or takes no more.
+            SerializationError, MessageTooLong, LocalProtocolError: the message cannot be sent.
+        """
+        while True:
+            link = self._open_link()
+            if link is None:
+                await self._await_join(deadline, waits_for_join)
+                continue
+            await self.drained(link, deadline)
+            if self._open_link() is link:
+                break
+        with self._lock:
+            message = make(link.protocol)
+            try:
+                link.post_locked(message)
+            except WampyError:
+                if message.request_id is not None:
+                    link.protocol.withdraw(message.request_id)
+                raise
+            if pending is not None:
+                pending.link = link
+                pending.request_id = message.request_id
+                link.pending[message.request_id] = pending
+        self.flush(link)
+        return link
+
+    def _open_link(self) -> Link | None:
+        link = self._link
+        return link if link is not None and link.is_open else None
+
+    async def drained(self, link: Link, deadline: float) -> None:
+        """Wait while too much waits to be sent.
+
+        Raises:
+            RequestTimeout: until the deadline.
+        """
+        transport: Any = link.transport
+        try:
+            await asyncio.wait_for(transport.drained(), deadline - time.monotonic())
+        except TimeoutError:
+            raise RequestTimeout(f"the router at {self.url} takes nothing more") from None
+
+    async def _await_join(self, deadline: float, waits_for_join: bool) -> None:
+        if self._is_closing:
+            raise SessionClosed("the session has ended")
+        if not self._is_begun:
+            raise SessionClosed("the session has not begun: await begin() first")
+        if not self._reconnects or not waits_for_join:
+            error = self._last_failure or (self._link.error if self._link else None)
+            raise ConnectionLost(f"not connected to {self.url}: {error or 'connection lost'}")
+        try:
+            await asyncio.wait_for(self._joined.wait(), deadline - time.monotonic())
+        except TimeoutError:
+            why = f": {self._last_failure}" if self._last_failure else ""
+            raise RequestTimeout(f"not connected to {self.url} in time{why}") from None
+
+    async def answer_to(
+        self, waiter: AsyncWaiter, deadline: float, timeout_s: float, what: str
+    ) -> Any:
+        """Wait for the answer to a request that was posted; give the message.
+
+        Raises:
+            RequestError: what the Router answered.
+            RequestTimeout: no answer in time.
+        """
+        link = waiter.link
+        assert link is not None
+        try:
+            await asyncio.wait_for(waiter.future, deadline - time.monotonic())
+        except TimeoutError:
+            self.give_up(link, waiter.request_id)
+            raise self.timeout_of(what, timeout_s) from None
+        except asyncio.CancelledError:
+            self.give_up(link, waiter.request_id)
+            raise
+        if waiter.error is not None:
+            raise waiter.error
+        return waiter.message
+
+    async def request(self, make: Request, waiter: AsyncWaiter, timeout_s: float, what: str) -> Any:
+        """Send a request and wait for its answer; give the message."""
+        deadline = time.monotonic() + timeout_s
+        await self.post(make, waiter, deadline)
+        return await self.answer_to(waiter, deadline, timeout_s, what)
+
+    def give_up(self, link: Link, request_id: int, mode: CancelMode = "killnowait") -> None:
+        """Forget a request; CANCEL it if it is a call."""
+        with self._lock:
+            if link.pending.pop(request_id, None) is None or not link.is_joined:
+                return
+            message = link.protocol.give_up(request_id, mode)
+            if message is not None:
+                link.post_locked(message)
+        self.flush(link)
+
+    def ask_to_cancel(self, link: Link, request_id: int) -> bool:
+        """CANCEL a call and wait on. Returns False when it has its answer."""
+        with self._lock:
+            if request_id not in link.pending or not link.is_joined:
+                return False
+            link.post_locked(link.protocol.ask_to_cancel(request_id))
+        self.flush(link)
+        return True
+
+    # ------------------------------------------------------------------ handles
+
+    async def set_up(self, handles: Sequence[Handle], timeout_s: float) -> None:
+        """Register and subscribe many in one go; they are restored after each reconnect.
+
+        Raises:
+            the first error; those that came about stay.
+        """
+        failures = await self._establish(handles, time.monotonic() + timeout_s, 0.0)
+        if failures:
+            raise next(iter(failures.values()))
+        for handle in handles:
+            kept: list[Any] = (
+                self.registrations if isinstance(handle, Registration) else self.subscriptions
+            )
+            kept.append(handle)
+
+    async def _establish(
+        self, handles: Sequence[Handle], deadline: float, ghost_s: float
+    ) -> dict[Handle, WampyError]:
+        """Send all requests, then wait for all answers; give what failed.
+
+        A procedure that exists already is asked for again for ``ghost_s``: a former Session that
+        the Router has not missed yet may hold it.
+        """
+        ghost_until = time.monotonic() + ghost_s
+        failures: dict[Handle, WampyError] = {}
+        left = list(handles)
+        while left:
+            waiters = [AsyncSetUp(handle) for handle in left]
+            for waiter in waiters:
+                await self.post(waiter.handle.request, waiter, deadline)
+            failures = {}
+            for waiter in waiters:
+                uri, timeout_s = waiter.handle.uri, max(0.0, deadline - time.monotonic())
+                try:
+                    await self.answer_to(waiter, deadline, timeout_s, uri)
+                except WampyError as error:
+                    failures[waiter.handle] = waiter.handle.error = error
+            left = [
+                handle
+                for handle, error in failures.items()
+                if isinstance(error, ProcedureAlreadyExists)
+                and time.monotonic() < min(ghost_until, deadline)
+            ]
+            if len(left) < len(failures) or not left:
+                break
+            await asyncio.sleep(0.05)
+        return failures
+
+    async def tear_down(self, handles: Sequence[Handle], timeout_s: float) -> None:
+        """Unregister and unsubscribe many; returns when the Router has confirmed all.
+
+        While the Session is not joined, they only are not restored again.
+
+        Raises:
+            RequestTimeout: not all were confirmed in time.
+        """
+        deadline = time.monotonic() + timeout_s
+        waiters: list[tuple[Handle, AsyncWaiter]] = []
+        for handle in handles:
+            for kept in (self.registrations, self.subscriptions):
+                if handle in kept:
+                    kept.remove(handle)  # type: ignore[arg-type]
+            request = handle.prepare_undoing()
+            if request is None:
+                continue
+            waiter = AsyncWaiter()
+            try:
+                await self.post(request, waiter, deadline, waits_for_join=False)
+            except (ConnectionLost, SessionClosed):
+                continue  # the connection is lost, and with it the registration
+            waiters.append((handle, waiter))
+        for handle, waiter in waiters:
+            with contextlib.suppress(RequestError, ConnectionLost, SessionClosed):
+                await self.answer_to(waiter, deadline, timeout_s, f"undoing {handle.uri}")
+            handle.undone(waiter.link)
+
+    async def undo(self, handle: Handle, timeout: float | None) -> None:
+        """Undo one Handle."""
+        await self.tear_down([handle], self._timeout_s if timeout is None else timeout)
+
+    # ------------------------------------------------------------------ the end
+
+    async def close(self) -> None:
+        """End for good: GOODBYE, then the tasks and the connection. Idempotent, bounded."""
+        if self._is_closing:
+            return
+        self._is_closing = True
+        link = self._link
+        if link is not None and link.is_open:
+            farewell = link.farewell = AsyncWaiter()
+            with self._lock:
+                link.post_locked(link.protocol.goodbye())
+            self.flush(link)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(farewell.future, FAREWELL_S)
+        if link is not None:
+            self.lose(link, SessionClosed("the session has ended"))
+        await self._tasks_dispatcher.stop(FAREWELL_S)
+        if self._keeper is not None:
+            self._keeper.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._keeper
+        self._joined.set()
+        self._over.set()

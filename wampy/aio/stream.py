@@ -1,0 +1,275 @@
+"""Connections to Routers for asyncio: a Protocol that frames and unframes, and its handshakes."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import h11
+from wsproto.utilities import generate_accept_token, generate_nonce
+
+from wampy.errors import ConnectFailed, ConnectionLost, RemoteProtocolError, WampyError
+from wampy.protocol import rawsocket
+from wampy.transports.address import Address, ConnectOptions
+from wampy.transports.frames import Frame, WebSocketCodec
+from wampy.transports.rawsocket import MAX_RECEIVE_BYTES as RAW_RECEIVE_BYTES
+from wampy.transports.rawsocket import RawSocketCodec, handshake_of, max_send_bytes
+from wampy.transports.stream import Codec, explain, is_loopback, tls_context
+from wampy.transports.websocket import MAX_RECEIVE_BYTES, MAX_SEND_BYTES, SUBPROTOCOLS, chosen_name
+
+#: What may wait to be sent before who posts more has to wait, too.
+_HIGH_WATER_BYTES = 2**20
+
+
+class AsyncTransport(asyncio.Protocol):
+    """One connection; what a Link sends by. Everything in the loop's thread.
+
+    Attributes:
+        on_frames: called with whole frames; until it is set, what comes is for the handshake.
+        on_lost: called once, when the connection is over.
+    """
+
+    codec: Codec
+    serializer_name: str
+    max_send_bytes: int
+    max_receive_bytes: int
+
+    def __init__(self, address: Address) -> None:
+        self.url = address.url
+        self.is_private = address.is_unix or address.is_secure
+        self.on_frames: Callable[[list[Frame]], None] | None = None
+        self.on_lost: Callable[[WampyError], None] | None = None
+        self._transport: Any = None
+        self._received = bytearray()
+        self._news = asyncio.Event()
+        self._may_write = asyncio.Event()
+        self._may_write.set()
+        self._fault: WampyError | None = None
+
+    # ------------------------------------------------------------------ what asyncio calls
+
+    def connection_made(self, transport: Any) -> None:
+        """Take note of the connection."""
+        self._transport = transport
+        transport.set_write_buffer_limits(_HIGH_WATER_BYTES)
+        if not self.is_private:
+            self.is_private = is_loopback(str(transport.get_extra_info("peername")[0]))
+
+    def data_received(self, data: bytes) -> None:
+        """Unframe what came, and hand it on."""
+        if self.on_frames is None:
+            self._received += data
+            self._news.set()
+            return
+        try:
+            frames = self.codec.feed(data)
+        except WampyError as error:
+            self.fail(error)
+        else:
+            if frames:
+                self.on_frames(frames)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Say that the connection is over."""
+        why = explain(error) if error is not None else "the router hung up"
+        self.fail(ConnectionLost(f"connection to {self.url} lost: {why}"))
+
+    def pause_writing(self) -> None:
+        """Let who posts wait."""
+        self._may_write.clear()
+
+    def resume_writing(self) -> None:
+        """Let who posts go on."""
+        self._may_write.set()
+
+    # ------------------------------------------------------------------ what we do with it
+
+    def fail(self, error: WampyError) -> None:
+        """Take note why the connection is over. Idempotent: the first reason counts."""
+        if self._fault is None:
+            self._fault = error
+            self._news.set()
+            self._may_write.set()
+            if self.on_lost is not None:
+                self.on_lost(error)
+
+    def begin(
+        self, on_frames: Callable[[list[Frame]], None], on_lost: Callable[[WampyError], None]
+    ) -> None:
+        """Hand on what comes from now on, and what came behind the handshake."""
+        self.on_frames, self.on_lost = on_frames, on_lost
+        rest, self._received = bytes(self._received), bytearray()
+        if rest:
+            self.data_received(rest)
+        if self._fault is not None:
+            on_lost(self._fault)
+
+    def send(self, data: bytes, stall_s: float) -> int:
+        """Send; does not wait: see ``drained``. Gives how many bytes that were."""
+        if not self._transport.is_closing():
+            self._transport.write(data)
+        return len(data)
+
+    async def drained(self) -> None:
+        """Wait until the Router has taken enough of what was sent."""
+        await self._may_write.wait()
+
+    def abort(self) -> None:
+        """End the connection, what was sent last still goes out. Idempotent."""
+        if self._transport is not None:
+            self._transport.close()
+
+    def close(self) -> None:
+        """The same: asyncio gives the descriptor back."""
+        self.abort()
+
+    async def read_handshake(self, count: int) -> bytes:
+        """Take up to ``count`` bytes of what came, at least one.
+
+        Raises:
+            ConnectionLost: there is no more.
+        """
+        while not self._received:
+            if self._fault is not None:
+                raise self._fault
+            self._news.clear()
+            await self._news.wait()
+        data = bytes(self._received[:count])
+        del self._received[:count]
+        return data
+
+    def give_back(self, data: bytes) -> None:
+        """Put back what was read and belongs behind the handshake."""
+        self._received[:0] = data
+
+
+async def connect_async(
+    address: Address, serializers: Sequence[str], options: ConnectOptions
+) -> AsyncTransport:
+    """Connect to a Router, the transport's handshake included; the caller bounds the time.
+
+    Args:
+        address: where to, and how.
+        serializers: names, the preferred one first; the Router chooses.
+        options: certificates; a proxy is for the blocking Session only.
+
+    Raises:
+        ConnectFailed: with the URL and the reason.
+    """
+    if options.proxy is not None:
+        raise ConnectFailed(address.url, "a proxy is for Session, not for AsyncSession")
+    if address.is_websocket:
+        transport = await _open(address, options)
+        return await _guarded(transport, _upgrade(transport, address, serializers))
+    refusal: RemoteProtocolError | None = None
+    for name in serializers:
+        transport = await _open(address, options)
+        try:
+            return await _guarded(transport, _shake_hands(transport, name))
+        except RemoteProtocolError as error:
+            refusal = error
+    raise ConnectFailed(address.url, str(refusal)) from refusal
+
+
+async def _open(address: Address, options: ConnectOptions) -> AsyncTransport:
+    loop = asyncio.get_running_loop()
+
+    def make() -> AsyncTransport:
+        return AsyncTransport(address)
+
+    context = tls_context(address, options) if address.is_secure else None
+    try:
+        if address.is_unix:
+            _, transport = await loop.create_unix_connection(make, address.path)
+        else:
+            _, transport = await loop.create_connection(
+                make, address.host or "", address.port or 0, ssl=context
+            )
+    except ConnectionRefusedError as error:
+        # asyncio's text has the address once more, and not the reason.
+        raise ConnectFailed(address.url, os.strerror(errno.ECONNREFUSED).lower()) from error
+    except OSError as error:
+        raise ConnectFailed(address.url, explain(error)) from error
+    return transport
+
+
+async def _guarded(transport: AsyncTransport, handshake: Any) -> AsyncTransport:
+    """Run a handshake; close the connection where it fails."""
+    try:
+        await handshake
+    except ConnectionLost as error:
+        transport.abort()
+        raise ConnectFailed(
+            transport.url, "it hung up; is this the right address, and the right path?"
+        ) from error
+    except BaseException:
+        transport.abort()
+        raise
+    return transport
+
+
+async def _shake_hands(transport: AsyncTransport, name: str) -> None:
+    """Offer one serializer on RawSocket.
+
+    Raises:
+        RemoteProtocolError: the Router does not take it.
+    """
+    request, serializer_id = handshake_of(name)
+    transport.send(request, 0.0)
+    octets = b""
+    while len(octets) < rawsocket.HANDSHAKE_SIZE:
+        octets += await transport.read_handshake(rawsocket.HANDSHAKE_SIZE - len(octets))
+    reply = rawsocket.parse_handshake_reply(octets)
+    if reply.serializer_id != serializer_id:
+        raise RemoteProtocolError("the router chose a serializer that was not offered")
+    transport.codec = RawSocketCodec()
+    transport.serializer_name = name
+    transport.max_send_bytes = max_send_bytes(reply.max_bytes)
+    transport.max_receive_bytes = RAW_RECEIVE_BYTES
+
+
+async def _upgrade(transport: AsyncTransport, address: Address, serializers: Sequence[str]) -> None:
+    """Become a WebSocket: RFC 6455, 4.1.
+
+    Raises:
+        ConnectFailed: the Router does not want that.
+    """
+    nonce = generate_nonce()
+    host = f"[{address.host}]" if ":" in (address.host or "") else address.host
+    connection = h11.Connection(h11.CLIENT)
+    request = h11.Request(
+        method="GET",
+        target=address.path,
+        headers=[
+            ("Host", f"{host}:{address.port}"),
+            ("Upgrade", "websocket"),
+            ("Connection", "Upgrade"),
+            ("Sec-WebSocket-Version", "13"),
+            ("Sec-WebSocket-Key", nonce.decode()),
+            ("Sec-WebSocket-Protocol", ", ".join(SUBPROTOCOLS[name] for name in serializers)),
+        ],
+    )
+    transport.send(connection.send(request) or b"", 0.0)
+    event: Any = h11.NEED_DATA
+    try:
+        while event is h11.NEED_DATA:
+            connection.receive_data(await transport.read_handshake(65536))
+            event = connection.next_event()
+    except h11.RemoteProtocolError as error:
+        raise ConnectFailed(address.url, f"it does not speak WebSocket there: {error}") from error
+    status = getattr(event, "status_code", None)
+    if status != 101:
+        hint = "; is the path right?" if status == 404 else ""
+        raise ConnectFailed(address.url, f"the router answered with HTTP status {status}{hint}")
+    headers = {key.decode("latin1"): value.decode("latin1") for key, value in event.headers}
+    if headers.get("sec-websocket-accept", "").encode() != generate_accept_token(nonce):
+        raise ConnectFailed(address.url, "it does not speak WebSocket there: a wrong answer")
+    transport.give_back(connection.trailing_data[0])
+    name = chosen_name(address, headers.get("sec-websocket-protocol"), serializers)
+    transport.codec = WebSocketCodec(is_binary=name != "json", max_receive_bytes=MAX_RECEIVE_BYTES)
+    transport.serializer_name = name
+    transport.max_send_bytes = MAX_SEND_BYTES
+    transport.max_receive_bytes = MAX_RECEIVE_BYTES
