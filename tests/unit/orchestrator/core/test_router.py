@@ -7,7 +7,7 @@ from typing import get_args
 
 import pytest
 
-from orchestrator.core.commands import KillRouter, ReportRouter, StartRouter, StopRouter
+from orchestrator.core.commands import Command, KillRouter, ReportRouter, StartRouter, StopRouter
 from orchestrator.core.events import (
     DeadlinePassed,
     RouterCondemned,
@@ -32,7 +32,7 @@ SPEC = RouterSpec(
 EXTERNAL = RouterSpec(is_external=True, start_timeout_s=30.0)
 RESET_S = SPEC.backoff.reset_after_s
 
-EVENTS = {
+EVENTS: dict[type[RouterEvent], RouterEvent] = {
     RouterStartRequested: RouterStartRequested(),
     RouterStopRequested: RouterStopRequested(),
     RouterSpawned: RouterSpawned(50),
@@ -42,6 +42,11 @@ EVENTS = {
     RouterCondemned: RouterCondemned("hangs"),
     DeadlinePassed: DeadlinePassed(),
 }
+
+
+def reported(commands: list[Command]) -> ReportRouter:
+    """The first of them that reports."""
+    return next(c for c in commands if isinstance(c, ReportRouter))
 
 
 def starting(spec: RouterSpec = SPEC) -> Router:
@@ -101,7 +106,7 @@ def test_one_that_is_not_ready_in_time_is_killed_and_says_what_it_waited_for():
     assert router.handle(DeadlinePassed(), 29.9) == []
     commands = router.handle(DeadlinePassed(), 30.0)
     assert kinds(commands) == [KillRouter, ReportRouter]
-    assert commands[1].reason == "not ready within 30 s: connection refused"
+    assert reported(commands).reason == "not ready within 30 s: connection refused"
     assert router.handle(RouterJoined(), 30.1) == []  # too late: it dies
     assert router.state is State.STARTING
     assert router.handle(DeadlinePassed(), 30.0 + KILL_AGAIN_S) == [KillRouter()]
@@ -157,7 +162,7 @@ def test_one_that_fails_again_waits_longer_and_is_given_up():
     assert router.handle(DeadlinePassed(), due - 0.01) == []
     assert kinds(router.handle(DeadlinePassed(), due)) == [ReportRouter, StartRouter]
     router.handle(RouterSpawned(52), due)
-    (report,) = router.handle(RouterExited("third"), due + 1)
+    report = reported(router.handle(RouterExited("third"), due + 1))
     assert report.new is State.FATAL
     assert report.reason == "3 starts in a row failed; the last: third"
 
@@ -206,7 +211,7 @@ def test_one_that_accepts_no_session_is_killed_in_the_end():
     assert router.handle(DeadlinePassed(), 34.9) == []
     commands = router.handle(DeadlinePassed(), 35.0)
     assert kinds(commands) == [KillRouter, ReportRouter]
-    assert commands[1].reason == "accepts no session: closed"
+    assert reported(commands).reason == "accepts no session: closed"
     assert router.handle(DeadlinePassed(), 35.0 + KILL_AGAIN_S) == [KillRouter()]
 
 
@@ -215,7 +220,7 @@ def test_one_that_hangs_is_killed_and_replaced():
     commands = router.handle(RouterCondemned("no answer to 3 canaries"), 9.0)
     assert kinds(commands) == [KillRouter, ReportRouter]
     commands = router.handle(RouterExited("killed by SIGKILL"), 9.1)
-    assert commands[0].reason == "no answer to 3 canaries"
+    assert reported(commands).reason == "no answer to 3 canaries"
     assert StartRouter() in commands
 
 

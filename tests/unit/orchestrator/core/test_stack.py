@@ -286,3 +286,73 @@ def test_one_miss_suffices_where_the_policy_says_so() -> None:
     stack.router_event(happened.RouterJoined(), 1.0)
     be_ready(stack, STORE)
     assert stack.heartbeat_missed(happened.HeartbeatMissed(STORE, 1, False), 3.0)
+
+
+# ---------------------------------------------------------------------- a new manifest
+
+
+def test_a_new_manifest_starts_what_is_new_and_drains_what_is_not_there_any_more() -> None:
+    stack = up()
+    specs = {
+        "store": PeerSpec("store", replicas=2),
+        "search": PEERS["search"],
+        "cache": PeerSpec("cache", depends_on={"search": Condition.READY}),
+    }
+    commands = stack.replan(specs, ["store", "search", "cache"], 3.0)
+    assert spawned(commands) == ["store:1", "cache:0"]
+    assert drained(commands) == ["loader:0"]
+    assert {str(i) for i in stack.instances} == {
+        "store:0",
+        "store:1",
+        "search:0",
+        "search:1",
+        "cache:0",
+        "loader:0",
+    }
+    assert stack.instances[STORE].incarnation == 1
+
+
+def test_a_peer_that_left_the_manifest_is_drained_and_forgotten() -> None:
+    stack = up()
+    left = {"store": PEERS["store"]}
+    assert drained(stack.replan(left, ["store"], 3.0)) == ["search:0", "search:1", "loader:0"]
+    for one in (SEARCH, InstanceId("search", 1), InstanceId("loader", 0)):
+        gone(stack, one)
+    assert list(stack.instances) == [STORE]
+    assert stack.retiring == set()
+
+
+def test_no_new_manifest_while_all_is_stopping() -> None:
+    stack = up()
+    stack.shut_down(3.0)
+    assert stack.replan({}, [], 3.5) == []
+    assert STORE in stack.instances
+
+
+# ---------------------------------------------------------------------- rolls that meet something
+
+
+def test_a_roll_passes_over_what_does_not_run() -> None:
+    stack = up()
+    second = InstanceId("search", 1)
+    stack.stop([SEARCH], 3.0)
+    stack.rolls.add("search", [0, 1])
+    assert spawned(stack.rolls.advance(3.1)) == ["search:1"]
+    assert stack.instances[second].incarnation == 2
+
+
+def test_a_roll_whose_current_one_is_stopped_ends() -> None:
+    stack = up()
+    second = InstanceId("search", 1)
+    stack.restart([SEARCH, second], 3.0)
+    stack.rolls.by_name["search"].current = 5  # scaled away meanwhile
+    assert stack.rolls.advance(3.1) == []
+    assert "search" not in stack.rolls
+    assert stack.instances[second].incarnation == 1
+
+
+def test_a_roll_goes_on_when_the_next_one_is_already_being_killed() -> None:
+    stack = up()
+    third = InstanceId("search", 1)
+    stack.instance_event(SEARCH, happened.ChildCondemned(1, "hangs"), 3.0)
+    assert spawned(stack.restart([SEARCH, third], 3.1)) == ["search:1"]

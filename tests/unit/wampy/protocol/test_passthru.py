@@ -31,11 +31,10 @@ def test_whether_options_speak_of_a_packed_payload(options, expected):
 @pytest.mark.parametrize("arguments", [ARGUMENTS, ([], {}), (["only"], {}), ([], {"only": 1})])
 def test_what_was_packed_comes_out(name, arguments):
     options = {"ppt_scheme": "x_mine", "ppt_serializer": name}
-    packed = pack("CALL.Options", options, *arguments)
-    assert len(packed[0]) == 1
-    assert packed[1] is None
-    found = unpack(options, *packed)
-    assert (list(found[0]), found[1]) == arguments
+    packed, keywords = pack("CALL.Options", options, *arguments)
+    assert (len(packed or ()), keywords) == (1, None)
+    args, kwargs = unpack(options, packed, keywords)
+    assert (list(args or ()), kwargs) == arguments
 
 
 def test_native_is_the_default():
@@ -59,8 +58,8 @@ def test_nothing_is_packed_as_no_arguments():
 )
 def test_what_travels_is_for_any_reader(name, decode):
     options = {"ppt_scheme": "x_mine", "ppt_serializer": name}
-    (packed,), _ = pack("CALL.Options", options, [1], {"a": 2})
-    assert decode(packed) == {"args": [1], "kwargs": {"a": 2}}
+    packed, _ = pack("CALL.Options", options, [1], {"a": 2})
+    assert [decode(one) for one in packed or ()] == [{"args": [1], "kwargs": {"a": 2}}]
 
 
 @pytest.mark.parametrize("options", [{"ppt_cipher": "xsalsa20"}, {"ppt_serializer": "x_flat"}])
