@@ -235,7 +235,7 @@ class Batch:
             job.run()
         dispatcher = self._engine.dispatcher
         for job in self._interrupted:
-            if dispatcher.cancel(job):
+            if self._withdraw(job) or dispatcher.cancel(job):
                 self._engine.answer_error(
                     self._link, job, CANCELED, ["canceled while it waited for a handler"], {}
                 )
@@ -244,6 +244,13 @@ class Batch:
         for job_or_event in self._jobs:
             if not dispatcher.submit(job_or_event):
                 self._refuse(job_or_event)
+
+    def _withdraw(self, job: InvocationJob) -> bool:
+        """Whether a call came with its INTERRUPT in this very read: then nobody begins with it."""
+        if job not in self._jobs:
+            return False
+        self._jobs.remove(job)
+        return True
 
     def _refuse(self, job: InvocationJob | EventJob) -> None:
         """Say that there is no room in the queue."""

@@ -47,6 +47,7 @@ def test_events_to_a_slow_subscriber_are_dropped_and_counted(make_router, client
     assert router.server.health()["dropped_events"] == connection.dropped
 
     # What was queued arrives, in order; and what is published when there is room again.
+    slow.widen()
     got = [slow.recv()[4][0] for _ in range(count - connection.dropped)]
     assert got == sorted(got)
     wait_until(lambda: connection.queued_bytes == 0)
@@ -103,6 +104,7 @@ def test_a_caller_that_takes_no_results_is_not_read_from(make_router, client, st
     assert connection.queued_bytes <= QUEUE_BYTES + 2**21
     assert not connection.is_closing
     # It reads again, and gets everything.
+    slow.widen()
     slow.sock.settimeout(10 * TIME_SCALE)
     for number in range(1, sent):
         assert slow.recv()[:2] == [50, number]
