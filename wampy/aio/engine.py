@@ -16,7 +16,7 @@ import logging
 import random
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from wampy.aio.dispatch import TaskDispatcher
 from wampy.aio.futures import AsyncSetUp, AsyncWaiter
@@ -551,6 +551,7 @@ class AsyncEngine(Answering):
                 await asyncio.wait_for(farewell.future, FAREWELL_S)
         if link is not None:
             self.lose(link, SessionClosed("the session has ended"))
+            await cast(AsyncTransport, link.transport).wait_gone()
         await self._tasks_dispatcher.stop(FAREWELL_S)
         if self._keeper is not None:
             self._keeper.cancel()

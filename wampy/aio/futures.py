@@ -35,6 +35,7 @@ class AsyncProgressWaiter(AsyncWaiter):
     """A coroutine that takes progressive results as they come."""
 
     __slots__ = ("parts",)
+    takes_progress = True
 
     def __init__(self) -> None:
         super().__init__()

@@ -13,6 +13,7 @@ from wsproto.utilities import generate_accept_token, generate_nonce
 
 from wampy.errors import ConnectFailed, ConnectionLost, RemoteProtocolError, WampyError
 from wampy.protocol import rawsocket
+from wampy.session.link import LAST_S
 from wampy.transports.address import Address, ConnectOptions
 from wampy.transports.frames import Frame, WebSocketCodec
 from wampy.transports.rawsocket import MAX_RECEIVE_BYTES as RAW_RECEIVE_BYTES
@@ -47,6 +48,7 @@ class AsyncTransport(asyncio.Protocol):
         self._news = asyncio.Event()
         self._may_write = asyncio.Event()
         self._may_write.set()
+        self._gone = asyncio.Event()
         self._fault: WampyError | None = None
 
     # ------------------------------------------------------------------ what asyncio calls
@@ -74,6 +76,7 @@ class AsyncTransport(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         """Say that the connection is over."""
+        self._gone.set()
         why = explain(error) if error is not None else "the router hung up"
         self.fail(ConnectionLost(f"connection to {self.url} lost: {why}"))
 
@@ -118,9 +121,18 @@ class AsyncTransport(asyncio.Protocol):
         await self._may_write.wait()
 
     def abort(self) -> None:
-        """End the connection, what was sent last still goes out. Idempotent."""
-        if self._transport is not None:
+        """End the connection; what was sent last still goes out, if that takes a moment only.
+
+        Idempotent.
+        """
+        if self._transport is not None and not self._transport.is_closing():
             self._transport.close()
+            # asyncio waits for ever for who takes nothing.
+            asyncio.get_running_loop().call_later(LAST_S, self._transport.abort)
+
+    async def wait_gone(self) -> None:
+        """Wait until the descriptor is given back, after ``abort``: LAST_S at most."""
+        await self._gone.wait()
 
     def close(self) -> None:
         """The same: asyncio gives the descriptor back."""

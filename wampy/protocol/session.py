@@ -451,7 +451,7 @@ class ClientProtocol:
         if kind is Result or kind is Invocation or kind is Event:
             # The three that come all the time, ahead of the table's detour.
             if self.state is not SessionState.ESTABLISHED:
-                self._enter(SessionEvent.TRAFFIC)
+                self._enter(SessionEvent.TRAFFIC, message)
             if kind is Result:
                 return self._result(message)  # type: ignore[arg-type]
             if kind is Invocation:
@@ -487,7 +487,7 @@ class ClientProtocol:
                 self._enter(SessionEvent.GOODBYE)
                 reply = Goodbye(details={}, reason="wamp.close.goodbye_and_out")
                 return Left(message, None if is_answer else reply)
-        self._enter(SessionEvent.TRAFFIC)
+        self._enter(SessionEvent.TRAFFIC, message)
         match message:
             case Error():
                 return self._error(message)
@@ -578,14 +578,15 @@ class ClientProtocol:
             del self._given_up[oldest]
             self._forgotten = max(self._forgotten, oldest)
 
-    def _enter(self, event: SessionEvent) -> None:
+    def _enter(self, event: SessionEvent, message: Message | None = None) -> None:
         new = TRANSITIONS[self.state, event]
         if new is not None:
             self.state = new
         elif event in SENT:
             raise LocalProtocolError(f"cannot {event.value}: the session is {self.state.value}")
         else:
-            raise self._broken(f"{event.value} while the session is {self.state.value}")
+            what = event.value if message is None else message.name
+            raise self._broken(f"{what} while the session is {self.state.value}")
 
     def _broken(self, text: str) -> RemoteProtocolError:
         self.state = SessionState.CLOSED

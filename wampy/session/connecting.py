@@ -191,7 +191,10 @@ class Connecting(Answering):
         self._joined.notify_all()
 
     def lose(self, link: Link, error: WampyError) -> None:
-        """Take note that a connection is lost: fail what is pending. Idempotent; does not block."""
+        """Take note that a connection is lost: fail what is pending. Idempotent.
+
+        Blocks for a moment at most, and only where the Router is told that it broke the protocol.
+        """
         if isinstance(error, RemoteProtocolError):
             self._complain(link, error)
         with self._lock:
@@ -223,7 +226,7 @@ class Connecting(Answering):
                 link.post_locked(
                     Abort(details={"message": str(error)}, reason="wamp.error.protocol_violation")
                 )
-            link.flush()
+            link.flush_last()
 
     def _come_back(self, lost: Link) -> Link | None:
         """Reconnect and join, until it works or the Session ends. The caller has the turn."""

@@ -82,6 +82,8 @@ class Waiter:
     __slots__ = ("error", "gate", "is_done", "is_woken", "link", "message", "request_id")
     #: Monotonic seconds when the reading thread gives the request up; None: who waits minds it.
     deadline: float | None = None
+    #: Whether parts of a result are wanted; else they are passed over, for the whole comes last.
+    takes_progress = False
 
     def __init__(self) -> None:
         self.message: Any = None
@@ -135,6 +137,7 @@ class ProgressWaiter(Waiter):
     """A thread that takes progressive results as they come."""
 
     __slots__ = ("parts",)
+    takes_progress = True
 
     def __init__(self) -> None:
         super().__init__()
@@ -161,6 +164,8 @@ class CallFuture(Future[Any]):
     may be called from any thread. Callbacks run in the thread that received the reply and must not
     wait.
     """
+
+    takes_progress = False
 
     def __init__(self, engine: Engine, procedure: str, timeout_s: float) -> None:
         super().__init__()

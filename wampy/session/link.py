@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 QUEUED_BYTES = 8 * 2**20
 #: A Router that takes nothing for so long, in seconds, is lost.
 STALL_S = 30.0
+#: What the last message may take to go out, in seconds.
+LAST_S = 0.5
 #: So many calls that were answered before their last part are remembered.
 _ANSWERED_KEPT = 1000
 #: Bytes that are joined into one write.
@@ -182,6 +184,22 @@ class Link:
                         ).start()
             finally:
                 self._send_lock.release()
+
+    def flush_last(self) -> None:
+        """Send what is in the outbox, before the connection is closed; blocks for LAST_S at most.
+
+        Unlike ``flush`` it leaves nothing to another thread that is at sending: that one would
+        come too late with it.
+        """
+        if not self._send_lock.acquire(timeout=LAST_S):
+            return
+        try:
+            while self.outbox:
+                self.transport.send(self._join(self.outbox.popleft()), LAST_S)
+        except ConnectionLost:
+            pass  # it was closed first; why, is known already
+        finally:
+            self._send_lock.release()
 
     def _join(self, first: bytes) -> bytes:
         pieces = [first]

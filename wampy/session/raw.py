@@ -39,6 +39,7 @@ class Inbox(Waiter):
     """A request whose answer goes to whoever calls ``recv``."""
 
     __slots__ = ("code", "session")
+    takes_progress = True
 
     def __init__(self, session: Session, code: int) -> None:
         super().__init__()

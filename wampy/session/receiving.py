@@ -47,10 +47,11 @@ def take(engine: Answering, link: Link, frames: list[Frame]) -> None:
                     reason = describe_close(payload)
                     batch.refuse(f"connection to {engine.url} lost: {reason}")
     batch.finish()
+    if batch.error is not None:
+        link.flush_last()
+        raise batch.error
     if link.outbox:
         engine.flush(link)
-    if batch.error is not None:
-        raise batch.error
 
 
 class Batch:
@@ -121,6 +122,8 @@ class Batch:
             return
         if received.is_final:
             del pending[received.request_id]
+        elif not waiter.takes_progress:
+            return
         if waiter.settle(received.message, received.error):
             self._settled.append((waiter, received.message, received.error))
 

@@ -140,7 +140,7 @@ class Client:
     def widen(self) -> None:
         """Take as much as others do from now on.
 
-        A buffer shorter than a segment leaves TCP to its probes: a few kilobytes five times a second.
+        A buffer shorter than a segment leaves TCP to its probes: some bytes five times a second.
         """
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
 
