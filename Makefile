@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up test fast lint types wheel-test coverage bench soak clean
+.PHONY: help setup up test fast lint types wheel-test coverage docs bench soak clean
 
 help:
 	@echo 'make up     set up and run wampy.toml in the foreground, until Ctrl-C'
@@ -14,8 +14,9 @@ help:
 	@echo 'make lint   ruff: check and format'
 	@echo 'make types  mypy, strict'
 	@echo 'make coverage  how much of what decides and parses the fast tests reach'
+	@echo 'make docs   the reference of the public names, from their docstrings, into build/docs'
 	@echo 'make bench  the comparisons of benchmarks/, into benchmarks/results/'
-	@echo 'make soak   ten minutes of the Router at full load, ten of a stack under faults'
+	@echo 'make soak   ten minutes of the Router at full load, ten of a stack under faults, a million calls'
 	@echo 'make clean  remove the venvs and what was built'
 
 # --- the venvs ---------------------------------------------------------------------------------------------------
@@ -106,12 +107,18 @@ wheel-test: $(VENV)/.installed
 	cd build/wheel-test && PATH=$(CURDIR)/.venv-wheel/bin:$$PATH ../../.venv-wheel/bin/python -m pytest \
 	  tests/test_architecture.py tests/unit tests/property $(PYTEST_ARGS)
 
+docs: $(VENV)/.installed
+	@rm -rf build/docs
+	$(BIN)/python docs/reference.py build/docs
+	@echo 'written: build/docs/index.html'
+
 bench: setup
 	$(BIN)/python -m benchmarks.run $(BENCH_ARGS)
 
 soak: setup
 	$(BIN)/python -m benchmarks.router_soak $(ROUTER_SOAK_ARGS)
 	$(BIN)/python -m benchmarks.stack_soak $(SOAK_ARGS)
+	$(BIN)/python -m benchmarks.client_soak
 
 clean:
-	rm -rf .venv .venv-clients .venv-crossbar .venv-rivals .venv-wheel build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .venv-clients .venv-crossbar .venv-rivals .venv-wampy-1 .venv-wheel build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -34,11 +34,15 @@ T = TypeVar("T")
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
-RIVALS_VENV = ROOT / ".venv-rivals"
-#: Of the rivals; nothing older, so that nobody is compared with what they were.
-RIVALS = ("autobahn>=26.10", "circus>=0.19", "honcho>=2.0", "supervisor>=4.3", "xconn>=0.5")
-#: The rivals' codecs, where these are extras.
-RIVAL_CODECS = ("msgpack>=1.0", "cbor2>=5.6")
+#: What is in each venv of rivals; nothing older, so that nobody is compared with what they were.
+#: With their codecs, where these are extras. The last one wants old versions of what all have.
+RIVALS = {
+    "rivals": (
+        *("autobahn>=26.10", "circus>=0.19", "honcho>=2.0", "supervisor>=4.3"),
+        *("swampyer>=3.1", "xconn>=0.5", "xconn-core>=0.1", "msgpack>=1.0", "cbor2>=5.6"),
+    ),
+    "wampy-1": ("wampy==1.1.0",),
+}
 REALM = "realm1"
 PROCEDURE = "bench.echo"
 
@@ -73,17 +77,18 @@ def wait_for(condition: Callable[[], T], timeout_s: float, what: str, pause_s: f
         time.sleep(pause_s)
 
 
-def rival(program: str) -> str:
-    """Give a program of the rivals' venv, which is made when it is not there."""
-    stamp = RIVALS_VENV / ".installed"
-    wanted = " ".join((*RIVALS, *RIVAL_CODECS))
-    if not stamp.exists() or stamp.read_text() != wanted:
-        say(f"== Installing {wanted} into {RIVALS_VENV.name} (once; a minute)")
-        subprocess.run([sys.executable, "-m", "venv", RIVALS_VENV], check=True)
-        pip = [str(RIVALS_VENV / "bin" / "python"), "-m", "pip", "install", "--quiet"]
-        subprocess.run([*pip, *RIVALS, *RIVAL_CODECS], check=True, stdout=sys.stderr)
-        stamp.write_text(wanted)
-    return str(RIVALS_VENV / "bin" / program)
+def rival(program: str, venv: str = "rivals") -> str:
+    """Give a program of a venv of rivals, which is made when it is not there."""
+    folder = ROOT / f".venv-{venv}"
+    stamp = folder / ".installed"
+    wanted = RIVALS[venv]
+    if not stamp.exists() or stamp.read_text() != " ".join(wanted):
+        say(f"== Installing {' '.join(wanted)} into {folder.name} (once; a minute)")
+        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+        pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet"]
+        subprocess.run([*pip, *wanted], check=True, stdout=sys.stderr)
+        stamp.write_text(" ".join(wanted))
+    return str(folder / "bin" / program)
 
 
 @dataclass(frozen=True)
@@ -276,16 +281,23 @@ class Table:
 
 
 def write_rows(
-    name: str, title: str, note: str, columns: Sequence[str], rows: list[list[str]]
+    name: str,
+    title: str,
+    note: str,
+    columns: Sequence[str],
+    rows: list[list[str]],
+    *,
+    keep: bool = True,
 ) -> None:
-    """Print what is measured of ours alone, and put it into ``results/``."""
+    """Print a table, and put it into ``results/`` if it is to be kept."""
     about = f"{datetime.date.today().isoformat()}, {machine()}, at {commit()}."
     lines = [f"### {title}", "", f"{note} {about}", ""]
     lines += [f"| {' | '.join(one)} |" for one in (columns, ["---"] * len(columns), *rows)]
     text = "\n".join(lines) + "\n"
     print(text, flush=True)
-    (HERE / "results").mkdir(exist_ok=True)
-    (HERE / "results" / f"{name}.md").write_text(text)
+    if keep:
+        (HERE / "results").mkdir(exist_ok=True)
+        (HERE / "results" / f"{name}.md").write_text(text)
 
 
 def pair_ms(seconds: Sequence[float]) -> str:

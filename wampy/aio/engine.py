@@ -424,7 +424,7 @@ class AsyncEngine(Answering):
             self.give_up(link, waiter.request_id)
             raise
         if waiter.error is not None:
-            raise waiter.error
+            raise waiter.take_error()
         return waiter.message
 
     async def request(self, make: Request, waiter: AsyncWaiter, timeout_s: float, what: str) -> Any:

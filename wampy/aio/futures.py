@@ -183,7 +183,7 @@ class AsyncProgressiveResults(AsyncIterator[Any]):
             return value_of(waiter.parts.popleft())
         self._is_over = True
         if waiter.error is not None:
-            raise as_declared(waiter.error)
+            raise as_declared(waiter.take_error())
         value = value_of(waiter.message)
         if value is None:
             raise StopAsyncIteration

@@ -166,7 +166,7 @@ class PeerHost:
             except WampyError as error:
                 logger.warning("draining: %s", error)
                 is_clean = False
-        if not session.dispatcher.wait_idle(max(0.0, deadline - time.monotonic())):
+        if not session.wait_idle(max(0.0, deadline - time.monotonic())):
             logger.warning("%d calls did not end in time", session.dispatcher.in_flight)
             is_clean = False
         if self._is_started:

@@ -28,6 +28,8 @@ from wampy.session.receiving import take
 _GATHER_S = 0.0005
 #: How often futures that nobody waits for are looked at, in seconds.
 _EXPIRY_S = 0.25
+#: Between two looks at whether the handlers have been given what came, in seconds.
+_DELIVERY_S = 0.001
 
 Request = Callable[[ClientProtocol], Any]
 
@@ -148,7 +150,7 @@ class Engine(Connecting):
             self.give_up(link, waiter.request_id)
             raise self.timeout_of(what, timeout_s)
         if waiter.error is not None:
-            raise waiter.error
+            raise waiter.take_error()
         return waiter.message
 
     def give_up(self, link: Link, request_id: int, mode: CancelMode = "killnowait") -> None:
@@ -242,6 +244,19 @@ class Engine(Connecting):
             finally:
                 with self._lock:
                     turn.release_locked(is_urgent=not link.is_alive or self._is_on_call_locked())
+
+    def wait_idle(self, timeout_s: float) -> bool:
+        """Wait until no handler runs or waits to run; False when that took longer.
+
+        What came in one read with the confirmation that no more will come is in no queue yet when
+        that confirmation wakes who waits for it.
+        """
+        deadline = time.monotonic() + timeout_s
+        while self._link is not None and self._link.is_delivering:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(_DELIVERY_S)
+        return self.dispatcher.wait_idle(max(0.0, deadline - time.monotonic()))
 
     def wake(self, waiters: list[Waiter]) -> None:
         """Tell threads that wait for a future that it is done."""

@@ -115,6 +115,12 @@ class Waiter:
     def resolve(self, message: Any, error: WampyError | None) -> None:
         """Do what needs no lock; nothing here."""
 
+    def take_error(self) -> WampyError:
+        """Give the error, once: left here, it and the frames it is raised in hold each other."""
+        error, self.error = self.error, None
+        assert error is not None
+        return error
+
     def wake(self) -> None:
         """Wake the thread, to take its answer or the turn to read. Caller holds the lock."""
         if self.gate is not None and not self.is_woken:
@@ -243,7 +249,11 @@ class CallFuture(Future[Any]):
         """
         if not self.done():
             self._wait(timeout)
-        return super().result(0)
+        try:
+            return super().result(0)
+        finally:
+            # Or the error and this frame would hold each other.
+            self = None  # type: ignore[assignment]
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
         """Wait for the end; give the error, or None. Times out as ``result`` does."""
@@ -313,7 +323,7 @@ class ProgressiveResults(Iterator[Any]):
             return value_of(waiter.parts.popleft())
         self._is_over = True
         if waiter.error is not None:
-            raise as_declared(waiter.error)
+            raise as_declared(waiter.take_error())
         value = value_of(waiter.message)
         if value is None:
             raise StopIteration

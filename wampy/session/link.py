@@ -77,6 +77,8 @@ class Link:
         #: Settled by WELCOME or ABORT; and by the answer to our GOODBYE.
         self.welcome: Waiter | None = None
         self.farewell: Waiter | None = None
+        #: Whether what a read brought is on its way to the handlers; written under the lock.
+        self.is_delivering = False
         self.outbox: deque[bytes] = deque()
         self._send_lock = threading.Lock()
         # Two counts, for they are written under two locks.

@@ -46,7 +46,12 @@ def take(engine: Answering, link: Link, frames: list[Frame]) -> None:
                 elif kind is FrameKind.CLOSE:
                     reason = describe_close(payload)
                     batch.refuse(f"connection to {engine.url} lost: {reason}")
-    batch.finish()
+        # Who waits for the end of all that came has to see this before what was settled here.
+        link.is_delivering = True
+    try:
+        batch.finish()
+    finally:
+        link.is_delivering = False
     if batch.error is not None:
         link.flush_last()
         raise batch.error

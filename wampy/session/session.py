@@ -231,7 +231,7 @@ class Session(Establishing):
         except RequestTimeout as error:
             logger.warning("draining: %s", error)
             return False
-        return self.dispatcher.wait_idle(max(0.0, deadline - time.monotonic()))
+        return self.wait_idle(max(0.0, deadline - time.monotonic()))
 
     def end(self) -> None:
         """Leave: GOODBYE, then close. What waits for an answer gets SessionClosed.

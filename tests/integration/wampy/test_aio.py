@@ -63,7 +63,7 @@ INSIDE = {
     "answer", "answer_error", "answer_progress", "answer_to", "ask_to_cancel", "check_fork",
     "close", "drained", "drop_event", "expire", "flush", "give_up", "interrupt", "keep_locked",
     "lose", "post", "post_part", "request", "set_up", "tear_down", "timeout_of", "undo", "wait_for",
-    "wake", "welcomed_locked",
+    "wait_idle", "wake", "welcomed_locked",
 }  # fmt: skip
 
 

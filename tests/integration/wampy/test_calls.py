@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 import time
+import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -294,8 +296,10 @@ def test_a_call_in_parts(builtin_router: RealRouter, uri: Uri) -> None:
 
 def test_parts_that_fail_cancel_the_call(builtin_router: RealRouter, uri: Uri) -> None:
     ended: list[BaseException] = []
+    begun = threading.Event()
 
     def take(parts: CallParts) -> None:
+        begun.set()
         try:
             for _ in parts:
                 pass
@@ -307,6 +311,7 @@ def test_parts_that_fail_cancel_the_call(builtin_router: RealRouter, uri: Uri) -
         yield 1
         yield 2
         yield 3
+        assert begun.wait(5.0)
         raise ZeroDivisionError
 
     with Session(builtin_router.unix_url) as callee, Session(builtin_router.unix_url) as caller:
@@ -319,8 +324,10 @@ def test_parts_that_fail_cancel_the_call(builtin_router: RealRouter, uri: Uri) -
 
 def test_a_caller_that_is_lost_ends_the_parts(builtin_router: RealRouter, uri: Uri) -> None:
     ended: list[BaseException] = []
+    begun = threading.Event()
 
     def take(parts: CallParts) -> None:
+        begun.set()
         try:
             list(parts)
         except wampy.WampyError as error:
@@ -329,6 +336,7 @@ def test_a_caller_that_is_lost_ends_the_parts(builtin_router: RealRouter, uri: U
 
     def give() -> Iterator[int]:
         yield from range(3)
+        assert begun.wait(5.0)
         caller.end()
         yield from range(3)
 
@@ -348,6 +356,33 @@ def test_a_router_that_takes_no_parts(crossbar: RealRouter, uri: Uri) -> None:
 
 
 # ---------------------------------------------------------------------- errors
+
+
+def test_an_error_is_gone_when_nobody_holds_it(builtin_router: RealRouter, uri: Uri) -> None:
+    """At once, and not when the garbage collector comes by: nothing of ours refers to it."""
+
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    with Session(builtin_router.unix_url) as callee, Session(builtin_router.unix_url) as caller:
+        callee.register(uri("fail"), fail)
+        ways: list[Callable[[], Any]] = [
+            lambda: caller.call(uri("fail")),
+            lambda: caller.call_async(uri("fail")).result(),
+            lambda: list(caller.call_progress(uri("fail"))),
+            lambda: caller.call("no uri, for it has blanks"),
+            lambda: caller.call(uri("nobody.has.it")),
+        ]
+        gc.disable()
+        try:
+            for way in ways:
+                with pytest.raises(wampy.WampyError) as raised:
+                    way()
+                error = weakref.ref(raised.value)
+                del raised
+                assert error() is None
+        finally:
+            gc.enable()
 
 
 @wampy.error("com.example.errors.full")

@@ -33,6 +33,7 @@ from tests.integration.wampy.scripted import (
     RESULT,
     SUBSCRIBE,
     SUBSCRIBED,
+    UNREGISTER,
     UNREGISTERED,
     UNSUBSCRIBED,
     YIELD,
@@ -43,6 +44,7 @@ from tests.integration.wampy.scripted import (
     accepted,
 )
 from tests.support import wait_until
+from wampy.session import receiving
 
 Scripted = Callable[..., ScriptedRouter]
 Open = Callable[..., Any]
@@ -192,6 +194,33 @@ def test_an_invocation_interrupted_in_one_segment(scripted: Scripted, opened: Op
     assert answers[1][:2] == [YIELD, 2]
     assert begun == [3]
     assert session.id == 1000
+
+
+def test_an_invocation_in_one_segment_with_unregistered(
+    scripted: Scripted, opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who drains has it answered, however late the handlers are given what came."""
+    real = receiving.Batch.finish
+
+    def late(batch: receiving.Batch) -> None:
+        threading.Event().wait(0.05)
+        real(batch)
+
+    def script(it: Conversation) -> None:
+        it.welcome()
+        it.send(REGISTERED, it.until(REGISTER)[1], 5)
+        request = it.until(UNREGISTER)[1]
+        it.octets(it.encode(INVOCATION, 1, 5, {}, [2]) + it.encode(UNREGISTERED, request))
+        it.serve()
+
+    router = scripted(script)
+    session = opened(router)
+    session.register("com.example.double", lambda number: number * 2)
+    monkeypatch.setattr(receiving.Batch, "finish", late)
+    assert session.drain()
+    session.end()
+    said = [message for message in router.conversations[0].heard if message[0] in (YIELD, GOODBYE)]
+    assert [message[0] for message in said] == [YIELD, GOODBYE]
 
 
 def test_events_and_invocations_of_nothing_known(scripted: Scripted, opened: Open) -> None:
