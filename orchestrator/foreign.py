@@ -77,9 +77,15 @@ def program_environ(
 ) -> dict[str, str]:
     """Give the environment of a program: ``environ``, and how it joins.
 
-    Whoever joins anonymously has neither ``WAMPY_AUTHID`` nor ``WAMPY_TICKET``.
+    Whoever joins anonymously has neither ``WAMPY_AUTHID`` nor ``WAMPY_TICKET``; who joins by
+    another method than a ticket has ``WAMPY_AUTHMETHOD`` and ``WAMPY_SECRET`` instead of that.
     """
-    joining = (_reachable(url), realm, credential.authid, credential.ticket)
+    has_ticket = credential.method == "ticket"
+    joining = (
+        *(_reachable(url), realm, credential.authid),
+        *(credential.secret if has_ticket else None, None if has_ticket else credential.method),
+        None if has_ticket else credential.secret,
+    )
     given = {name: text for name, text in zip(JOINING, joining, strict=True) if text is not None}
     return {**{name: text for name, text in environ.items() if name not in JOINING}, **given}
 

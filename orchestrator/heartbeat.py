@@ -29,7 +29,7 @@ from orchestrator.notices import (
 )
 from orchestrator.presence import Question
 from orchestrator.wire import Wire
-from wampy.auth import Ticket
+from wampy.auth import Authentication
 from wampy.errors import WampyError
 from wampy.messages import Message
 from wampy.protocol.session import (
@@ -139,8 +139,7 @@ class RouterSession:
         *,
         url: str,
         realm: str,
-        authid: str | None,
-        ticket: str | None,
+        authentication: Authentication,
         stack: str,
         listener: Listener,
         is_told: bool = False,
@@ -148,7 +147,7 @@ class RouterSession:
         self._loop = loop
         self._url = url
         self._realm = realm
-        self._credential = None if authid is None else (authid, ticket or "")
+        self._authentication = authentication
         self._stack = stack
         self._listener = listener
         self._is_told = is_told
@@ -219,9 +218,7 @@ class RouterSession:
 
     def _open(self) -> None:
         self._retry = None
-        self._protocol = ClientProtocol(
-            self._realm, None if self._credential is None else Ticket(*self._credential)
-        )
+        self._protocol = ClientProtocol(self._realm, self._authentication)
         wire = self._wire = Wire(
             self._loop,
             self._url,

@@ -201,6 +201,7 @@ class Incarnation:
     def _start(self) -> None:
         # Imported here and not above: the nursery has them warm, the supervisor never needs them.
         from orchestrator.checking import load_app
+        from wampy.auth import by_method
         from wampy.host import PeerHost
         from wampy.session import Session
 
@@ -210,8 +211,7 @@ class Incarnation:
         session = Session(
             order["url"],
             order["realm"],
-            authid=order["authid"],
-            ticket=order["ticket"],
+            auth=by_method(**order["join"]),
             on_join=lambda: self._tell({"session": "joined"}),
             on_leave=lambda: self._tell({"session": "lost", "leaving": self._drain_begun}),
         )

@@ -210,13 +210,14 @@ def operator_session(run_dir: RunDir) -> Session:
         OrchestratorError: no stack is running there.
         ConnectFailed: its Router cannot be reached.
     """
+    from wampy.auth import by_method
     from wampy.session import Session
 
     try:
         how = json.loads(run_dir.tickets.read_text())
     except FileNotFoundError:
         raise OrchestratorError(f"no stack is running on {run_dir.path}") from None
-    return Session(how["url"], how["realm"], authid=how["authid"], ticket=how["ticket"])
+    return Session(how.pop("url"), how.pop("realm"), auth=by_method(**how))
 
 
 def _check(outcomes: list[dict[str, Any]]) -> None:

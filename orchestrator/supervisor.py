@@ -12,7 +12,7 @@ import os
 import random
 import signal
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
 
@@ -185,6 +185,7 @@ class Supervisor:
         """
         from orchestrator import heartbeat
         from orchestrator.router import new_principals, plan_router, port_of
+        from wampy.auth import by_method
 
         router = self.manifest.router
         self.launch = plan_router(self.manifest, new_principals(), port_of(self.manifest))
@@ -194,13 +195,11 @@ class Supervisor:
             start_timeout_s=router.start_timeout_s,
             stop_step_waits_s=waits,
         )
-        credential = self._credential("orchestrator")
         self._session = heartbeat.RouterSession(
             self.loop,
             url=self.launch.stack_url,
             realm=self.launch.realm,
-            authid=credential[0],
-            ticket=credential[1],
+            authentication=by_method(**self._credential("orchestrator")),
             stack=self.manifest.stack.name,
             listener=heartbeat.Listener(
                 joined=self._session_joined,
@@ -225,21 +224,18 @@ class Supervisor:
         )
         self._write_state()
 
-    def _credential(self, principal: str) -> tuple[str | None, str | None]:
-        """Give authid and ticket of one of the three principals; None: anonymous."""
-        credential = getattr(self.launch.principals, principal)
-        return credential.authid, credential.ticket
+    def _credential(self, principal: str) -> dict[str, Any]:
+        """Give how one of the three principals joins, as ``wampy.auth.by_method`` takes it."""
+        return asdict(getattr(self.launch.principals, principal))
 
     def _write_state(self) -> None:
-        operator = self._credential("operator")
         self.run_dir.write_private(
             self.run_dir.tickets,
             json.dumps(
                 {
                     "url": self.launch.stack_url,
                     "realm": self.launch.realm,
-                    "authid": operator[0],
-                    "ticket": operator[1],
+                    **self._credential("operator"),
                 }
             ),
         )
@@ -333,14 +329,12 @@ class Supervisor:
         if peer.command is not None:
             self._execute(instance, incarnation, peer)
             return
-        authid, ticket = self._credential("peer")
         order = order_of(self.manifest, instance, incarnation)
         order |= {
             "level": self._levels.get(instance, "DEBUG" if self.manifest.stack.debug else "INFO"),
             "url": self.launch.stack_url,
             "realm": self.launch.realm,
-            "authid": authid,
-            "ticket": ticket,
+            "join": self._credential("peer"),
         }
         self._incarnations.spawn(instance, incarnation, order)
 

@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -36,6 +37,14 @@ OPEN_PERMISSION = {
 }
 #: Who may join the real Crossbar with a ticket, in the role of that name.
 TICKETS = {"joe": "joe's ticket"}
+#: Who may join the built-in Router where tickets are wanted, by each method: authid and secret.
+LOGINS = {
+    "ticket": ("joe", TICKETS["joe"]),
+    "wampcra": ("joan", "joan's secret"),
+    "scram": ("jim", "jim's password"),
+    "cryptosign": ("jill", "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60"),
+}
+_JILLS_PUBLIC_KEY = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"
 
 
 @dataclass(frozen=True)
@@ -46,7 +55,8 @@ class RealRouter:
         url: WebSocket; everybody may do everything there, as ``anonymous``.
         tcp_url: RawSocket on the same port.
         unix_url: RawSocket on a unix socket.
-        ticket_url: WebSocket; joined with a ticket of TICKETS only.
+        ticket_url: WebSocket; joined with a ticket of TICKETS only, or at the built-in Router as
+            LOGINS say.
         pid: of its main process.
     """
 
@@ -204,13 +214,19 @@ def builtin_router() -> Iterator[RealRouter]:
         port, ticket_port = free_port(), free_port()
         socket_path = folder / "router.sock"
         tickets = {name: {"role": name, "secret": secret} for name, secret in TICKETS.items()}
+        others: dict[str, Any] = {
+            method: {LOGINS[method][0]: {"role": "joe", "secret": LOGINS[method][1]}}
+            for method in ("wampcra", "scram")
+        }
+        key = {"role": "joe", "authorized_keys": [_JILLS_PUBLIC_KEY]}
+        others["cryptosign"] = {LOGINS["cryptosign"][0]: key}
         host = "127.0.0.1"
         settings = {
             "realm": "realm1",
             "roles": {name: permissions for name in ("anonymous", *TICKETS)},
             "listeners": [
                 {"host": host, "port": port, "anonymous": "anonymous"},
-                {"host": host, "port": ticket_port, "ticket": tickets},
+                {"host": host, "port": ticket_port, "ticket": tickets, **others},
                 {"unix": str(socket_path), "anonymous": "anonymous"},
             ],
             "log_level": "WARNING",

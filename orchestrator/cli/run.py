@@ -83,14 +83,26 @@ def _start(
     session = Session(
         url,
         realm,
-        authid=os.environ.get("WAMPY_AUTHID"),
-        ticket=os.environ.get("WAMPY_TICKET"),
+        auth=_authentication(),
     )
     hosts.callback(session.end)
     host = PeerHost(cls.create(config=config), session, debug=True)
     hosts.callback(host.drain, _DRAIN_S)
     host.start(timeout_s)
     return host
+
+
+def _authentication() -> Any:
+    """Give who the environment says we are, as programs of a stack are told."""
+    from wampy.auth import by_method
+
+    environ = os.environ
+    method = environ.get("WAMPY_AUTHMETHOD", "ticket")
+    secret = environ.get("WAMPY_TICKET" if method == "ticket" else "WAMPY_SECRET")
+    try:
+        return by_method(method, environ.get("WAMPY_AUTHID"), secret)
+    except ValueError as error:
+        raise CommandError(f"WAMPY_AUTHMETHOD: {error}", ExitCode.USAGE) from error
 
 
 def _log_to_stderr() -> None:

@@ -56,6 +56,7 @@ def operator_session(
         NoSuchStack: none runs.
     """
     from orchestrator.errors import NoSuchStack
+    from wampy.auth import by_method
     from wampy.session import Session
 
     run_dir = invocation.manifest().stack.run_dir
@@ -70,10 +71,9 @@ def operator_session(
         raise NoSuchStack(f"no stack is running on {run_dir}; wampy up starts it") from None
     try:
         return Session(
-            access["url"],
-            access["realm"],
-            authid=access["authid"],
-            ticket=access["ticket"],
+            access.pop("url"),
+            access.pop("realm"),
+            auth=by_method(**access),
             reconnect=reconnect,
             timeout=timeout_s,
             on_leave=on_leave,

@@ -50,7 +50,9 @@ class Join:
     """How orchestrator and Peers join a Router that the stack did not configure."""
 
     authid: str
-    ticket: str = field(repr=False)
+    secret: str = field(repr=False)
+    #: One of ``wampy.auth.METHODS``.
+    method: str = "ticket"
 
 
 @dataclass(frozen=True, slots=True)

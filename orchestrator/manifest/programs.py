@@ -17,7 +17,10 @@ _OF_APPS = ("config", "concurrency", "queue", "start_method")
 #: Keys that say something of a program only.
 _OF_COMMANDS = ("provides", "heartbeat_procedure")
 #: Variables by which a program learns how to join; set by the stack itself.
-JOINING = ("WAMPY_URL", "WAMPY_REALM", "WAMPY_AUTHID", "WAMPY_TICKET")
+JOINING = (
+    *("WAMPY_URL", "WAMPY_REALM", "WAMPY_AUTHID", "WAMPY_TICKET"),
+    *("WAMPY_AUTHMETHOD", "WAMPY_SECRET"),
+)
 
 
 def check_program(own: Node, values: dict[str, Any], reading: Reading) -> None:

@@ -34,6 +34,7 @@ from orchestrator.manifest.readers import (
     table_of,
     text,
 )
+from wampy.auth import METHODS
 
 PEER_NAME = r"[a-z][a-z0-9_]{0,39}"
 RESERVED_NAMES = ("all", "router", "stack")
@@ -208,10 +209,27 @@ def _limits(values: dict[str, Any]) -> RouterLimits:
     )
 
 
-def _join(values: dict[str, Any]) -> Join | None:
-    if values["authid"] is None or values["ticket"] is None:
+_read_join = table(
+    {"authid": Key(text), **{name: Key(text, is_secret=True) for name in METHODS}}, dict
+)
+
+
+def _join(node: Node, reading: Reading) -> Join | None:
+    """Read as whom to join: an authid, and one secret under the name of its method."""
+    values = _read_join(node, reading)
+    if not isinstance(node.value, dict):
         return None
-    return Join(**values)
+    if "authid" not in node.value:
+        reading.fault(node.path, "expected a key authid, which is missing")
+    methods = [name for name in METHODS if name in node.value]
+    if not methods:
+        wanted = f"{', '.join(METHODS[:-1])} or {METHODS[-1]}"
+        reading.fault(node.path, f"expected a key {wanted}, which is missing")
+    for name in methods[1:]:
+        reading.fault(node.value[name].path, f"expected one method, and there is {methods[0]}")
+    if values["authid"] is None or not methods or values[methods[0]] is None:
+        return None
+    return Join(values["authid"], values[methods[0]], methods[0])
 
 
 ROUTER: Keys = {
@@ -237,9 +255,7 @@ ROUTER: Keys = {
         ),
         "",
     ),
-    "join": Key(
-        _with({"authid": Key(text), "ticket": Key(text, is_secret=True)}, _join, "authid", "ticket")
-    ),
+    "join": Key(_join),
     "start_timeout": Key(duration(zero=False), 30.0),
     "stop_grace": Key(duration(), 25.0),
     "auth": Key(table(AUTH), {name: key.default for name, key in AUTH.items()}),

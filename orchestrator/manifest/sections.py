@@ -201,8 +201,10 @@ def _users_of(section: RouterSection, method: str) -> dict[str, Any]:
 def _check_ticket_in_clear(
     section: RouterSection, given: dict[str, Node], reading: Reading
 ) -> None:
-    """A ticket is never sent in the clear beyond loopback."""
-    if section.join is None or not section.url.startswith(("ws://", "tcp://")):
+    """A ticket is never sent in the clear beyond loopback; by other methods no secret is sent."""
+    if section.join is None or section.join.method != "ticket":
+        return
+    if not section.url.startswith(("ws://", "tcp://")):
         return
     host = section.url.partition("://")[2].partition("/")[0].rpartition("@")[2]
     host = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]

@@ -106,8 +106,8 @@ def _own_tickets(principals: Principals) -> dict[str, dict[str, Any]]:
     own = (principals.orchestrator, principals.peer, principals.operator)
     for role, credential in zip(RESERVED, own, strict=True):
         assert credential.authid is not None
-        assert credential.ticket is not None
-        found[credential.authid] = {"role": role, "secret": credential.ticket}
+        assert credential.secret is not None
+        found[credential.authid] = {"role": role, "secret": credential.secret}
         if role == PEER:
             found[credential.authid]["is_family"] = True
     return found

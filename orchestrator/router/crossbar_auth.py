@@ -136,11 +136,11 @@ def _of_this_run(principals: Principals) -> dict[str, Any]:
     for role, credential in zip(
         RESERVED, (principals.orchestrator, principals.peer, principals.operator), strict=True
     ):
-        users[_authid(credential)] = {"ticket": credential.ticket or "", "role": role}
+        users[_authid(credential)] = {"ticket": credential.secret or "", "role": role}
     return users
 
 
 def _authid(credential: Credential) -> str:
     assert credential.authid is not None
-    assert credential.ticket
+    assert credential.secret
     return credential.authid

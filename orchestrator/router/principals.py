@@ -15,10 +15,16 @@ RESERVED = (ORCHESTRATOR, PEER, OPERATOR)
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """How somebody joins: ``authid`` and ``ticket``, or both None for anonymous."""
+    """How somebody joins: ``authid`` and ``secret``, or both None for anonymous.
+
+    Attributes:
+        secret: the ticket, or what else the method takes.
+        method: one of ``wampy.auth.METHODS``.
+    """
 
     authid: str | None
-    ticket: str | None = field(repr=False)
+    secret: str | None = field(repr=False)
+    method: str = "ticket"
 
 
 #: For a Router that the stack did not configure, and that nobody said how to join.
@@ -41,13 +47,13 @@ def new_principals() -> Principals:
 
 def joined_as(join: Join | None) -> Principals:
     """Give the principals for a Router that the stack did not configure: all join in one way."""
-    credential = ANONYMOUS if join is None else Credential(join.authid, join.ticket)
+    credential = ANONYMOUS if join is None else Credential(join.authid, join.secret, join.method)
     return Principals(credential, credential, credential)
 
 
 def member_of(family: Credential, member: str) -> Credential:
     """Give a credential of its own to one of a family; no other member can make it."""
     assert family.authid is not None
-    assert family.ticket is not None
+    assert family.secret is not None
     authid = f"{family.authid}:{member}"
-    return Credential(authid, member_ticket(family.ticket, authid))
+    return Credential(authid, member_ticket(family.secret, authid))

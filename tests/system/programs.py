@@ -14,13 +14,18 @@ NODE_MODULES = ROOT / ".venv-clients" / "node_modules"
 ADDER = """
 import os, signal, sys, time
 from wampy import Session
+from wampy.auth import by_method
 
 prefix, index = "PREFIX.", os.environ["WAMPY_INSTANCE"].partition(":")[2]
+given = os.environ.get
 session = Session(
     os.environ["WAMPY_URL"],
     realm=os.environ["WAMPY_REALM"],
-    authid=os.environ.get("WAMPY_AUTHID"),
-    ticket=os.environ.get("WAMPY_TICKET"),
+    auth=by_method(
+        given("WAMPY_AUTHMETHOD", "ticket"),
+        given("WAMPY_AUTHID"),
+        given("WAMPY_TICKET", given("WAMPY_SECRET")),
+    ),
 )
 state = {"ready": True, "in_flight": 3}
 hung = []

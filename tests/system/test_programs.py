@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.processes import is_alive
-from tests.conftest import RealRouter
+from tests.conftest import LOGINS, RealRouter
 from tests.support import wait_until
 from tests.system.conftest import RunningStack, StackMaker
 from tests.system.programs import ADDER, NODE, adder, node, shell
@@ -303,16 +303,47 @@ def test_a_program_that_has_gone_is_no_reason_to_fall_silent(make_stack: StackMa
 # ---------------------------------------------------------------------- other Routers
 
 
-def test_it_joins_an_external_router_as_the_manifest_says(
-    make_stack: StackMaker, builtin_router: RealRouter
+OWN = """
+from wampy import Peer, rpc
+
+class Own(Peer):
+    @rpc("PREFIX.own")
+    def own(self):
+        return "own"
+"""
+
+
+@pytest.mark.parametrize("method", LOGINS)
+def test_all_join_an_external_router_as_the_manifest_says(
+    make_stack: StackMaker, builtin_router: RealRouter, method: str
 ) -> None:
-    how = f'type = "external"\nurl = "{builtin_router.ticket_url}"\n'
-    how += 'join = { authid = "joe", ticket = "joe\'s ticket" }'
-    stack = make_stack(adder(), {"adder": ADDER}, router=how).up()
+    """The orchestrator, a program, a Peer of a class and the commands, by each method."""
+    authid, secret = LOGINS[method]
+    url = builtin_router.ticket_url
+    how = (
+        f'type = "external"\nurl = "{url}"\njoin = {{ authid = "{authid}", {method} = "{secret}" }}'
+    )
+    peers = adder() + '[peers.own]\napp = "own:Own"\n'
+    stack = make_stack(peers, {"adder": ADDER, "own": OWN}, router=how).up()
     environ = environ_of(stack.pid("adder:0"))
-    assert (environ["WAMPY_URL"], environ["WAMPY_AUTHID"]) == (builtin_router.ticket_url, "joe")
+    assert (environ["WAMPY_URL"], environ["WAMPY_AUTHID"]) == (url, authid)
+    named = {"WAMPY_TICKET": secret}
+    if method != "ticket":
+        named = {"WAMPY_AUTHMETHOD": method, "WAMPY_SECRET": secret}
+    names = ("WAMPY_TICKET", "WAMPY_AUTHMETHOD", "WAMPY_SECRET")
+    assert {name: environ[name] for name in names if name in environ} == named
     assert stack.row("adder:0")["ready"]
     assert call(stack, "add", 1, 2) == 3
+    assert stack.wampy("call", f"com.test.{stack.name}.own").stdout == '"own"\n'
+
+
+def test_a_wrong_secret_is_told(make_stack: StackMaker, builtin_router: RealRouter) -> None:
+    how = f'type = "external"\nurl = "{builtin_router.ticket_url}"\nstart_timeout = "2s"\n'
+    how += 'join = { authid = "joan", wampcra = "mistaken" }'
+    result = make_stack(adder(), {"adder": ADDER}, router=how).wampy("up", "-d")
+    assert result.returncode != 0
+    assert "mistaken" not in result.stdout + result.stderr
+    assert "authentication" in result.stderr
 
 
 def test_it_joins_crossbar(make_stack: StackMaker) -> None:

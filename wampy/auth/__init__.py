@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from wampy.auth.wampcra import WampCra
 
 __all__ = [
+    "METHODS",
     "Anonymous",
     "AnyOf",
     "Authentication",
@@ -26,9 +27,42 @@ __all__ = [
     "Ticket",
     "TlsCertificate",
     "WampCra",
+    "by_method",
     "member_ticket",
     "secret",
 ]
+
+#: Methods that take an authid and one secret, by their names in HELLO.
+METHODS = ("ticket", "wampcra", "scram", "cryptosign")
+
+
+def by_method(method: str, authid: str | None, secret: str | None) -> Authentication:
+    """Give the Authentication for a method that is known by its name, as in a manifest.
+
+    Args:
+        method: one of METHODS.
+        authid: None for nobody in particular, whatever the method.
+        secret: the ticket, the secret, the password, or the private key in hex.
+
+    Raises:
+        LocalProtocolError: one of them is of no use, or a package of the method's is not installed.
+        ValueError: no such method.
+    """
+    if authid is None:
+        return Anonymous()
+    match method:
+        case "ticket":
+            return Ticket(authid, secret or "")
+        case "wampcra":
+            from wampy.auth.wampcra import WampCra as Method
+        case "scram":
+            from wampy.auth.scram import Scram as Method  # type: ignore[assignment]
+        case "cryptosign":
+            from wampy.auth.cryptosign import Cryptosign as Method  # type: ignore[assignment]
+        case _:
+            raise ValueError(f"expected one of {', '.join(METHODS)}, got {method}")
+    return Method(authid, secret or "")
+
 
 #: Imported when they are asked for: they load OpenSSL, and most that join have a ticket.
 _LATE = {

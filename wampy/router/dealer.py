@@ -491,7 +491,8 @@ class Dealer:
             call = heapq.heappop(self._due)[2]
             call.due_at = None
             self._interrupt(call, "killnowait", _TIMEOUT)
-            self._answer_error(call, _TIMEOUT, "the call's timeout has passed")
+            text = f"no answer from {call.procedure} within its timeout"
+            self._answer_error(call, _TIMEOUT, text)
 
     def leave(self, session: RouterSession) -> None:
         """Forget a session: its registrations, its calls, what it was to answer."""

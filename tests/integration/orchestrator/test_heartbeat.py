@@ -17,6 +17,7 @@ from orchestrator.heartbeat import Listener, RouterSession
 from orchestrator.loop import Loop
 from tests.conftest import RealRouter, short_folder
 from wampy import Session
+from wampy.auth import by_method
 from wampy.testing.routers import Router
 
 QUICK = HeartbeatPolicy(interval_s=0.05, timeout_s=0.5, failures=3)
@@ -83,8 +84,7 @@ def connect(heard: Heard) -> Iterator[Callable[..., RouterSession]]:
             heard.loop,
             url=url,
             realm="realm1",
-            authid=authid,
-            ticket=ticket,
+            authentication=by_method("ticket", authid, ticket),
             stack=f"hb{id(heard)}",
             listener=heard.listener,
             is_told=is_told,

@@ -29,6 +29,18 @@ def test_how_to_join(url, reached):
     }
 
 
+def test_how_to_join_by_another_method():
+    credential = Credential("peer", "secret", "wampcra")
+    environ = program_environ({"WAMPY_TICKET": "outer's"}, "ws://h:1/", "r", credential)
+    assert environ == {
+        "WAMPY_URL": "ws://h:1/",
+        "WAMPY_REALM": "r",
+        "WAMPY_AUTHID": "peer",
+        "WAMPY_AUTHMETHOD": "wampcra",
+        "WAMPY_SECRET": "secret",
+    }
+
+
 def test_who_joins_anonymously_is_not_told_of_somebody_elses_ticket():
     outer = {"WAMPY_AUTHID": "outer", "WAMPY_TICKET": "outer's"}
     environ = program_environ(outer, "ws://h:1/", "r", ANONYMOUS)
@@ -39,7 +51,7 @@ def test_members_have_tickets_of_their_own():
     family = Credential("peer", "secret")
     one, other = member_of(family, "a:0#1"), member_of(family, "a:0#2")
     assert one.authid == "peer:a:0#1"
-    assert len({one.ticket, other.ticket, "secret"}) == 3
+    assert len({one.secret, other.secret, "secret"}) == 3
 
 
 def test_what_this_machine_lacks(tmp_path):

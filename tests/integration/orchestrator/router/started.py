@@ -77,7 +77,7 @@ def join(url: str, credential: Credential = ANONYMOUS) -> Session:
         url,
         realm="realm1",
         authid=credential.authid,
-        ticket=credential.ticket,
+        ticket=credential.secret,
         reconnect=False,
         timeout=10.0,
     )

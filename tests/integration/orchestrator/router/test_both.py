@@ -351,7 +351,7 @@ def test_a_message_beyond_the_size_is_not_taken(router: Started, way: str) -> No
         credential = Credential("alice", "hers")
         url = url_of(router) if way == "wss" else f"tcps://localhost:{router.launch.port}"
     peer = join(router.launch.stack_url, router.launch.principals.peer)
-    authentication = Ticket(str(credential.authid), str(credential.ticket))
+    authentication = Ticket(str(credential.authid), str(credential.secret))
     with peer, join_as(url, authentication, **options) as session:
         peer.register(AUTHORIZER, lambda *args: True)
         peer.register("com.example.length", len)

@@ -297,7 +297,7 @@ def test_variables_come_from_the_environment_then_from_env_files(tmp_path):
             "[router]\ntype = 'external'\nurl = 'wss://a.example/ws'\nport = 1",
             '[router] port: expected only with type = "builtin", got "external"',
         ),
-        ("[router]\njoin = { authid = 'a' }", "[router] join: expected a key ticket"),
+        ("[router]\njoin = { authid = 'a' }", "[router] join: expected a key ticket, wampcra, "),
         ("[router]\nstart_timeout = 0", "[router] start_timeout: expected a duration"),
         (
             "[router.auth]\nwampcra = { a = {} }",
@@ -487,7 +487,46 @@ def test_an_external_router(tmp_path):
         {"T": "123"},
     )
     assert manifest.router.join is not None
-    assert (manifest.router.join.authid, manifest.router.join.ticket) == ("me", "123")
+    assert (manifest.router.join.authid, manifest.router.join.secret) == ("me", "123")
+
+
+@pytest.mark.parametrize("method", ["ticket", "wampcra", "scram", "cryptosign"])
+def test_a_router_is_joined_by_one_method(tmp_path, method):
+    router = PEER + "[router]\ntype = 'external'\nurl = 'ws://127.0.0.1:1/ws'\n"
+    manifest = load(
+        tmp_path, router + f"join = {{ authid = 'me', {method} = '${{T}}' }}\n", {"T": "12"}
+    )
+    assert manifest.router.join is not None
+    join = manifest.router.join
+    assert (join.authid, join.secret, join.method) == ("me", "12", method)
+    assert "12" not in repr(join)
+
+
+def test_only_a_ticket_is_sent_in_the_clear(tmp_path):
+    router = PEER + "[router]\ntype = 'external'\nurl = 'ws://a.example/ws'\n"
+    manifest = load(tmp_path, router + "join = { authid = 'me', wampcra = 's' }\n")
+    assert manifest.router.join is not None
+
+
+@pytest.mark.parametrize(
+    ("join", "fault"),
+    [
+        ("{ authid = 'me' }", "expected a key ticket, wampcra, scram or cryptosign"),
+        ("{ scram = 's3cret' }", "expected a key authid, which is missing"),
+        (
+            "{ authid = 'me', scram = 's3cret', ticket = 's3cret' }",
+            "join.scram: expected one method, and there is ticket",
+        ),
+        ("{ authid = 'me', wampcra = 12345 }", "join.wampcra: expected a string"),
+        ("'me'", "expected a table"),
+    ],
+)
+def test_faults_of_a_join(tmp_path, join, fault):
+    router = PEER + "[router]\ntype = 'external'\nurl = 'ws://127.0.0.1:1/ws'\n"
+    (found,) = faults(tmp_path, router + f"join = {join}\n")
+    assert fault in found
+    assert "s3cret" not in found
+    assert "12345" not in found
 
 
 def test_an_own_node_config(tmp_path):

@@ -56,10 +56,10 @@ def test_it_is_interrupted_first_then_terminated(make_manifest: MakeManifest) ->
 def test_no_repr_shows_a_ticket(make_manifest: MakeManifest) -> None:
     principals = new_principals()
     launch = plan_router(make_manifest(), principals, 4711)
-    assert principals.operator.ticket is not None
-    assert principals.operator.ticket not in repr(launch)
+    assert principals.operator.secret is not None
+    assert principals.operator.secret not in repr(launch)
     assert launch.argv is not None
-    assert principals.operator.ticket not in " ".join([*launch.argv, *launch.env.values()])
+    assert principals.operator.secret not in " ".join([*launch.argv, *launch.env.values()])
 
 
 def test_a_command_of_the_user_s_is_found_from_the_manifest(

@@ -126,7 +126,7 @@ def test_principals_users_and_anonymous_join_by_tcp(configure) -> None:
     principals = auth["ticket"]["principals"]
     assert set(principals) == {"orchestrator", "peer", "operator", "alice"}
     assert principals["alice"] == {"ticket": "hers", "role": "anonymous"}
-    assert principals["peer"] == {"ticket": PRINCIPALS.peer.ticket, "role": "peer"}
+    assert principals["peer"] == {"ticket": PRINCIPALS.peer.secret, "role": "peer"}
     assert auth["anonymous"] == {"type": "static", "role": "anonymous"}
 
 
