@@ -143,11 +143,18 @@ def send_signal(pid: int, signum: int) -> bool:
 
 
 def signal_group(pid: int, signum: int) -> None:
-    """Signal the process group that ``pid`` leads, and ``pid`` itself should it lead none."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
+    """Signal the process group that ``pid`` leads, and ``pid`` itself should it lead none.
+
+    Nobody gets it twice: to many programs a second SIGTERM says that they shall end at once.
+    """
+    try:
         os.killpg(pid, signum)
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, signum)
+        leads = os.getpgid(pid) == pid
+    except (ProcessLookupError, PermissionError):
+        leads = False
+    if not leads:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signum)
 
 
 def kill_all_children(timeout_s: float = 5.0) -> None:

@@ -62,7 +62,7 @@ def test_the_operator_hears_transitions(stack: RunningStack) -> None:
 
 def test_no_ticket_is_where_others_can_see_it(stack: RunningStack) -> None:
     """Not in argv, nor in the environment of a Peer, nor in logs, ps or state."""
-    ticket = json.loads(stack.run_dir.tickets.read_text())["ticket"]
+    ticket = json.loads(stack.run_dir.tickets.read_text())["secret"]
     [config] = [path.read_text() for path in stack.run_dir.router.glob("*.json")]
     tickets = [word for word in json_strings(json.loads(config)) if len(word) > 30] + [ticket]
     assert len(set(tickets)) >= 3

@@ -78,7 +78,7 @@ class Dealer:
         self._changed = changed
         self._ids = itertools.count(1)
         self._order = itertools.count()
-        self._due: list[tuple[float, int, Call]] = []
+        self._due: list[tuple[float, int, Call, float]] = []  # due at, order, which, timeout_s
         #: Entries there of calls that are over.
         self._stale = 0
 
@@ -205,7 +205,7 @@ class Dealer:
             self.calls += 1
             timeout_ms = options.get("timeout") if options else None
             if type(timeout_ms) is int and 0 < timeout_ms <= MAX_ID:
-                self._end_at(call, now + timeout_ms / 1000)
+                self._end_at(call, now, timeout_ms / 1000)
         else:
             text = f"no callee of {message.procedure} takes this call: {refusal.text}"
             self._refuse(session, _CALL, request_id, refusal.error, text)
@@ -243,7 +243,12 @@ class Dealer:
         return True
 
     def call_internally(
-        self, procedure: str, args: list[Any], answered: Callable[[Any], None], due_at: float
+        self,
+        procedure: str,
+        args: list[Any],
+        answered: Callable[[Any], None],
+        now: float,
+        timeout_s: float,
     ) -> bool:
         """Call for the Router itself; ``answered`` gets the YIELD or ERROR. False: nobody there."""
         registration = self.table.best(procedure)
@@ -253,7 +258,7 @@ class Dealer:
         call.answered = answered
         if self._invoke(call, InternalCall(procedure, args)) is not None:
             return False
-        self._end_at(call, due_at)
+        self._end_at(call, now, timeout_s)
         return True
 
     def _invoke(self, call: Call, message: Any) -> Refusal | None:
@@ -463,9 +468,9 @@ class Dealer:
         if mode != "kill" or not is_told:
             self._answer_error(call, _CANCELED, "the caller canceled it")
 
-    def _end_at(self, call: Call, due_at: float) -> None:
-        call.due_at = due_at
-        heapq.heappush(self._due, (due_at, next(self._order), call))
+    def _end_at(self, call: Call, now: float, timeout_s: float) -> None:
+        call.due_at = now + timeout_s
+        heapq.heappush(self._due, (call.due_at, next(self._order), call, timeout_s))
 
     def _forget_deadline(self, call: Call) -> None:
         if call.due_at is None:
@@ -488,10 +493,10 @@ class Dealer:
     def deadline_passed(self, now: float) -> None:
         """Answer the calls whose time is over. Spec: Advanced Profile, "Call Timeouts"."""
         while (due_at := self.next_deadline()) is not None and due_at <= now:
-            call = heapq.heappop(self._due)[2]
+            _, _, call, timeout_s = heapq.heappop(self._due)
             call.due_at = None
             self._interrupt(call, "killnowait", _TIMEOUT)
-            text = f"no answer from {call.procedure} within its timeout"
+            text = f"no answer from {call.procedure} within {timeout_s:g} s"
             self._answer_error(call, _TIMEOUT, text)
 
     def leave(self, session: RouterSession) -> None:

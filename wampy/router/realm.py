@@ -396,9 +396,8 @@ class Realm:
                     return
 
         options = dict(message.options or {})
-        due_at = self._now + _AUTHORIZER_S
         args = [session.details(), uri, action, options]
-        if not self.dealer.call_internally(authorizer, args, answered, due_at):
+        if not self.dealer.call_internally(authorizer, args, answered, self._now, _AUTHORIZER_S):
             answered(None)
 
     def _is_allowed(self, answer: Any) -> bool | None:

@@ -338,7 +338,8 @@ class Engine(Connecting):
         assert link is not None
         if not link.is_alive and not self._closing.is_set() and self._reconnects:
             link = self._come_back(link)
-        if link is None or not link.is_alive or self._closing.is_set():
+        # One that is being ended reads on: the last answers and the farewell pass first.
+        if link is None or not link.is_alive:
             if self._closing.is_set() and self._link is not None:
                 # Who ended the Session may have done so in the middle of reading, and could not.
                 self._link.close()

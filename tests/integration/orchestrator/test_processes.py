@@ -20,6 +20,7 @@ from orchestrator.processes import (
     kill_marked,
     parent_of,
     processes_marked,
+    signal_group,
     start_time,
 )
 from tests.support import wait_until
@@ -73,6 +74,31 @@ def test_what_is_left_of_a_group_ends_with_its_leader(loop: Loop) -> None:
     wait_until(lambda: not is_alive(left))
     os.close(reader)
     leader.returncode = 0  # the reaper has waited for it
+
+
+@pytest.mark.parametrize("leads", [True, False])
+def test_a_group_gets_a_signal_once(leads: bool) -> None:
+    """A real-time signal is queued as often as it is sent; SIGTERM may melt into one."""
+    code = """
+import os, signal, sys
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGRTMIN])
+print("blocked", flush=True)
+count = 0
+while signal.sigtimedwait([signal.SIGRTMIN], 10.0 if not count else 0.2):
+    count += 1
+print(count)
+"""
+    child = subprocess.Popen(
+        [sys.executable, "-c", code],
+        start_new_session=leads,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert child.stdout is not None
+    assert child.stdout.readline() == "blocked\n"
+    signal_group(child.pid, signal.SIGRTMIN)
+    output, _ = child.communicate(timeout=30)
+    assert output == "1\n"
 
 
 def test_strays_fall_to_a_subreaper_and_are_killed() -> None:

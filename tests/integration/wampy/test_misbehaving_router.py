@@ -45,6 +45,7 @@ from tests.integration.wampy.scripted import (
 )
 from tests.support import wait_until
 from wampy.session import receiving
+from wampy.session.connecting import Connecting
 
 Scripted = Callable[..., ScriptedRouter]
 Open = Callable[..., Any]
@@ -221,6 +222,31 @@ def test_an_invocation_in_one_segment_with_unregistered(
     session.end()
     said = [message for message in router.conversations[0].heard if message[0] in (YIELD, GOODBYE)]
     assert [message[0] for message in said] == [YIELD, GOODBYE]
+
+
+def test_no_thread_closes_before_the_farewell_is_said(
+    scripted: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thread of the Session that takes the turn to read in the middle of ``end`` reads on."""
+    real = Connecting.flush
+
+    def late(session: Connecting, link: Any) -> None:
+        if session._closing.is_set():
+            threading.Event().wait(0.1)
+        real(session, link)
+
+    def script(it: Conversation) -> None:
+        it.welcome()
+        it.serve()
+
+    router = scripted(script)
+    session = wampy.Session(router.url, timeout=10.0)
+    session.begin()
+    session.register("com.example.double", lambda number: number * 2)
+    monkeypatch.setattr(Connecting, "flush", late)
+    assert session.drain()
+    session.end()
+    wait_until(lambda: router.conversations[0].heard[-1][0] == GOODBYE)
 
 
 def test_events_and_invocations_of_nothing_known(scripted: Scripted, opened: Open) -> None:

@@ -263,7 +263,7 @@ def test_no_secret_is_in_the_arguments_or_the_log(router: Started) -> None:
     argv = Path(f"/proc/{router.process.pid}/cmdline").read_text()
     log = "\n".join(router.lines())
     for method in ("ticket", "wampcra", "scram"):
-        for secret in (USERS[method][1], *(one.ticket for one in own_credentials(router))):
+        for secret in (USERS[method][1], *(one.secret for one in own_credentials(router))):
             assert secret not in argv
             assert f"{secret}'" not in log
             assert f'{secret}"' not in log
