@@ -20,6 +20,7 @@ NAMES = (
     "any_process",
     "many",
     "ps_time",
+    "importing",
     "up_over_crossbar",
     "at_rest",
 )

@@ -64,24 +64,38 @@ def _connect_by_proxy(
     if parts.scheme not in _PROXIES or not parts.hostname or not parts.port:
         known = ", ".join(f"{scheme}://" for scheme in _PROXIES)
         raise ConnectFailed(address.url, f"a proxy is one of {known} with host and port")
+    refusal: type[Exception] = websocket.WebSocketProxyException
+    if parts.scheme != "http":
+        try:
+            from python_socks import ProxyError as refusal
+        except ImportError as error:
+            needed = f"a {parts.scheme}:// proxy needs python-socks: pip install 'wampy[proxy]'"
+            raise ConnectFailed(address.url, needed) from error
     user = (unquote(parts.username), unquote(parts.password or "")) if parts.username else None
     remaining_s = max(0.001, deadline - time.monotonic())
     # It takes TLS's settings apart itself, but not a context made by somebody else.
     sslopt = {"context": tls_context(address, options)} if address.is_secure else {}
     client: Any = websocket.WebSocket(sslopt=sslopt)
-    name = _shake_hands(
-        client,
-        address,
-        serializers,
-        None,
-        timeout=remaining_s,
-        http_proxy_host=parts.hostname,
-        http_proxy_port=parts.port,
-        http_proxy_auth=user,
-        http_no_proxy=["none.invalid"],  # else it asks the environment
-        http_proxy_timeout=remaining_s,
-        proxy_type=parts.scheme,
-    )
+    try:
+        name = _shake_hands(
+            client,
+            address,
+            serializers,
+            None,
+            timeout=remaining_s,
+            http_proxy_host=parts.hostname,
+            http_proxy_port=parts.port,
+            http_proxy_auth=user,
+            http_no_proxy=["none.invalid"],  # else it asks the environment
+            http_proxy_timeout=remaining_s,
+            proxy_type=parts.scheme,
+        )
+    except refusal as error:
+        text = f"the proxy does not let us through: {error}"
+        raise ConnectFailed(address.url, text) from error
+    except ConnectFailed as error:
+        where = f"through the proxy at {parts.hostname}:{parts.port}"
+        raise ConnectFailed(address.url, f"{where}: {error.reason}") from error.__cause__
     # What goes through somebody else's machine is private with TLS only.
     return _transport(address, client.sock, name, address.is_secure, b"")
 
@@ -131,8 +145,8 @@ def _shake_hands(
     except websocket.WebSocketException as error:
         _close(sock, client)
         if isinstance(error, websocket.WebSocketProxyException):
-            reason = f"the proxy does not let us through: {error}"
-        elif isinstance(error, websocket.WebSocketTimeoutException):
+            raise
+        if isinstance(error, websocket.WebSocketTimeoutException):
             reason = "no answer in time"
         elif isinstance(error, websocket.WebSocketConnectionClosedException):
             # So does Crossbar for a path that it does not know.

@@ -215,6 +215,13 @@ def started(make_router: Any, kind: str, **options: Any) -> tuple[Any, str]:
     return router, {"ws": router.ws_url, "unix": router.unix_url, "tcp": router.tcp_url}[kind]
 
 
+def by_same_way(router: Any, url: str, kind: str, serializer: str) -> dict[str, Any]:
+    """Give what joins ours as theirs joins; a unix socket we use as RawSocket only."""
+    url = router.unix_url if kind == "unix+ws" else url
+    options: dict[str, Any] = {"url": url, "serializer": serializer}
+    return {**options, "ca": str(CERTIFICATE)} if kind in ("wss", "tcps") else options
+
+
 def offer(session: wampy.Session) -> list[Any]:
     """Register what the callers call; give the list in which their events come."""
     events: list[Any] = []
@@ -246,7 +253,7 @@ def test_it_calls_us(make_router, session, run, name, way):
     client = CLIENTS[name]
     kind, serializer = way.split()
     router, url = started(make_router, kind)
-    ours = session(router.unix_url)
+    ours = session(**by_same_way(router, url, kind, serializer))
     events = offer(ours)
     left: list[int] = []
     ours.subscribe("wamp.session.on_leave", lambda who, *others: left.append(who))
@@ -276,7 +283,7 @@ def test_we_call_it(make_router, session, run, name, way):
     router, url = started(make_router, kind)
     peer = run(client, "callee", url, serializer)
     assert peer.told() == "ready"
-    caller = session(router.unix_url)
+    caller = session(**by_same_way(router, url, kind, serializer))
     values = [*VALUES, OCTETS] if serializer != "json" or client.octets_in_json else VALUES
     for value in values:
         assert caller.call("com.peer.echo", value, key=value) == [[value], {"key": value}]
