@@ -120,7 +120,7 @@ class BareClient:
 
     def read(self) -> list[bytes]:
         """Read once, what has come; give the whole messages in it."""
-        data = self.sock.recv(65536)
+        data = self.sock.recv(1 << 18)
         assert data, "the Router hung up"
         if self._websocket is not None:
             return self._messages(self._websocket.feed(data))

@@ -38,10 +38,10 @@ class Caller(ApplicationSession):
         for _ in range(100):
             await self.call(PROCEDURE, "warm")
         tell("sequential", await self.rate("hello"))
+        tell("in_flight", await self.rate("hello", IN_FLIGHT))
+        tell("events", await self.rate_of_events())
         for name, size in SIZES.items():
             tell(name, await self.rate("x" * size))
-        tell("events", await self.rate_of_events())
-        tell("in_flight", await self.rate("hello", IN_FLIGHT))
         self.leave()
 
     async def rate(self, text, tasks=1):

@@ -58,19 +58,20 @@ def call(client: BareClient) -> None:
 
     def in_flight() -> float:
         nonlocal request
-        count, missing, began = 0, IN_FLIGHT, time.perf_counter()
+        count = under_way = 0
+        began = time.perf_counter()
         while True:
             is_over = time.perf_counter() - began >= SECONDS
             if not is_over:
-                numbers = range(request + 1, request + missing + 1)
-                request += missing
+                numbers = range(request + 1, request + IN_FLIGHT - under_way + 1)
                 client.send(*[encode([48, one, {}, PROCEDURE, ["hello"]]) for one in numbers])
+                request, under_way = request + len(numbers), IN_FLIGHT
+            elif not under_way:
+                return count / (time.perf_counter() - began)
             found = [answer(one) for one in client.read()]
             assert all(one.code == RESULT and decode(one.args) == ["hello"] for one in found)
-            missing = len(found)
-            count += missing
-            if is_over:
-                return count / (time.perf_counter() - began)
+            count += len(found)
+            under_way -= len(found)
 
     measure(lambda text: called(PROCEDURE, text), publish, lambda: called(COUNT), in_flight)
 

@@ -98,13 +98,13 @@ def measure(
     for _ in range(100):
         assert call("warm") == "warm"
     tell("sequential", rate(lambda: call("hello")))
+    if in_flight is not None:
+        tell("in_flight", in_flight())
+    tell("events", rate_of_events(publish, heard))
     for name, size in SIZES.items():
         text = "x" * size
         assert call(text) == text
         tell(name, rate(lambda text=text: call(text)))  # type: ignore[misc]
-    tell("events", rate_of_events(publish, heard))
-    if in_flight is not None:
-        tell("in_flight", in_flight())
 
 
 def rate_of_events(publish: Callable[[str], Any], heard: Callable[[], int]) -> float:
