@@ -16,7 +16,8 @@ from typing import Any
 
 import msgspec
 
-from wampy.transports.frames import Frame, FrameKind, WebSocketCodec
+from wampy.protocol.frames import Frame, FrameKind
+from wampy.transports.frames import WebSocketCodec
 
 REALM = "realm1"
 _ROLES: dict[str, Any] = {

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from orchestrator.loop import Loop
 from wampy.errors import WampyError
 from wampy.protocol import rawsocket
+from wampy.protocol.frames import FrameKind
 
 #: What the Router may send us in one message.
 MAX_MESSAGE_BYTES = 1 << 24
@@ -67,16 +68,16 @@ class RawSocketFraming:
             self._is_open = True
         payloads: list[bytes] = []
         replies = b""
-        for frame in self._reader.feed(received):
-            if frame.kind is rawsocket.FrameKind.MESSAGE:
-                payloads.append(frame.payload)
-            elif frame.kind is rawsocket.FrameKind.PING:
-                replies += rawsocket.frame(rawsocket.FrameKind.PONG, frame.payload)
+        for kind, payload in self._reader.feed(received):
+            if kind is FrameKind.MESSAGE:
+                payloads.append(payload)
+            elif kind is FrameKind.PING:
+                replies += rawsocket.frame(FrameKind.PONG, payload)
         return payloads, replies, True
 
     def frame(self, payload: bytes) -> bytes:
         """See ``Framing.frame``."""
-        return rawsocket.frame(rawsocket.FrameKind.MESSAGE, payload)
+        return rawsocket.frame(FrameKind.MESSAGE, payload)
 
 
 class WebSocketFraming:

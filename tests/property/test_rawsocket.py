@@ -7,9 +7,11 @@ from hypothesis import strategies as st
 
 from wampy.errors import RemoteProtocolError
 from wampy.protocol import rawsocket
-from wampy.protocol.rawsocket import Frame, FrameKind, FrameReader, frame
+from wampy.protocol.frames import FrameKind
+from wampy.protocol.rawsocket import FrameReader, frame
 
-frames = st.lists(st.builds(Frame, st.sampled_from(FrameKind), st.binary(max_size=300)), max_size=6)
+kinds = st.sampled_from((FrameKind.MESSAGE, FrameKind.PING, FrameKind.PONG))
+frames = st.lists(st.tuples(kinds, st.binary(max_size=300)), max_size=6)
 
 
 def cut(octets: bytes, places: list[int]) -> list[bytes]:
@@ -20,7 +22,7 @@ def cut(octets: bytes, places: list[int]) -> list[bytes]:
 
 @given(frames, st.lists(st.integers(0, 5000), max_size=12))
 def test_cut_at_any_place(expected, places):
-    octets = b"".join(frame(part.kind, part.payload) for part in expected)
+    octets = b"".join(frame(kind, payload) for kind, payload in expected)
     reader = FrameReader(max_bytes=300)
     assert [found for part in cut(octets, places) for found in reader.feed(part)] == expected
 
@@ -33,9 +35,9 @@ def test_any_bytes_give_frames_or_a_protocol_error(parts):
     except RemoteProtocolError:
         return
     octets = b"".join(parts)
-    read = b"".join(frame(part.kind, part.payload) for part in found)
+    read = b"".join(frame(kind, payload) for kind, payload in found)
     assert octets.startswith(read)
-    assert all(len(part.payload) <= 40 for part in found)
+    assert all(len(payload) <= 40 for _, payload in found)
 
 
 @given(st.binary(max_size=6))

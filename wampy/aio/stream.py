@@ -13,9 +13,10 @@ from wsproto.utilities import generate_accept_token, generate_nonce
 
 from wampy.errors import ConnectFailed, ConnectionLost, RemoteProtocolError, WampyError
 from wampy.protocol import rawsocket
+from wampy.protocol.frames import Frame
 from wampy.session.link import LAST_S
 from wampy.transports.address import Address, ConnectOptions
-from wampy.transports.frames import Frame, WebSocketCodec
+from wampy.transports.frames import WebSocketCodec
 from wampy.transports.rawsocket import MAX_RECEIVE_BYTES as RAW_RECEIVE_BYTES
 from wampy.transports.rawsocket import RawSocketCodec, handshake_of, max_send_bytes
 from wampy.transports.stream import Codec, explain, is_loopback, tls_context

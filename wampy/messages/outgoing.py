@@ -38,6 +38,8 @@ def request_id(what: str, value: Any) -> int | None:
     Raises:
         SerializationError: it is neither None nor an ID.
     """
+    if type(value) is int and 0 < value <= MAX_ID:
+        return value
     return None if value is None else identifier(what, value)
 
 
@@ -83,11 +85,11 @@ def dictionary(what: str, value: Any) -> Mapping[str, Any]:
     Raises:
         SerializationError: it is no mapping.
     """
+    if type(value) is dict or isinstance(value, Mapping):
+        return value
     if value is None:
         return {}
-    if type(value) is not dict and not isinstance(value, Mapping):
-        raise _wrong(what, value, "a dictionary")
-    return value
+    raise _wrong(what, value, "a dictionary")
 
 
 def match_in(what: str, options: Any) -> str:

@@ -9,12 +9,10 @@ Spec: Advanced Profile, "RawSocket Transport".
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
 from struct import Struct
 
-import msgspec
-
 from wampy.errors import LocalProtocolError, RemoteProtocolError
+from wampy.protocol.frames import Frame, FrameKind
 
 HANDSHAKE_SIZE = 4
 SERIALIZER_JSON = 1
@@ -25,6 +23,8 @@ _MAGIC = 0x7F
 #: Kind and length in one number.
 _HEADER = Struct(">I")
 _HEADER_SIZE = _HEADER.size
+#: The octets of the header that are the length.
+_LENGTH = 0xFFFFFF
 _REFUSALS = {
     1: "serializer unsupported",
     2: "maximum message length unacceptable",
@@ -33,22 +33,7 @@ _REFUSALS = {
 }
 
 
-class FrameKind(Enum):
-    """What a frame carries."""
-
-    MESSAGE = 0
-    PING = 1
-    PONG = 2
-
-
-_KINDS = {kind.value: kind for kind in FrameKind}
-
-
-class Frame(msgspec.Struct, frozen=True):
-    """One frame: its kind and its payload."""
-
-    kind: FrameKind
-    payload: bytes
+_KINDS = {kind.value: kind for kind in (FrameKind.MESSAGE, FrameKind.PING, FrameKind.PONG)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +124,7 @@ class FrameReader:
     def __init__(self, max_bytes: int = 1 << 24) -> None:
         self._max_bytes = max_bytes
         self._buffer = bytearray()
+        self._fault: str | None = None
 
     def feed(self, received: bytes | bytearray) -> list[Frame]:
         """Take bytes, give the frames that are whole now.
@@ -147,37 +133,48 @@ class FrameReader:
             RemoteProtocolError: a frame of a kind that is not known, or too long a one. What came
                 with it is lost, and so is the connection: every later call raises the same.
         """
+        if self._fault is not None:
+            raise RemoteProtocolError(self._fault)
         buffer = self._buffer
-        # Mostly whole frames come and none waits: they are cut out without a copy of them all.
-        source = received
-        if buffer:
+        if buffer or type(received) is not bytes:
             buffer += received
-            source = buffer
-        frames: list[Frame] = []
-        start, available = 0, len(source)
-        while available - start >= _HEADER_SIZE:
-            (header,) = _HEADER.unpack_from(source, start)
-            kind = _KINDS.get(header >> 24)
-            size = header & 0xFFFFFF
-            if kind is None or size > self._max_bytes:
-                self._buffer = bytearray(source[start : start + _HEADER_SIZE])
-                if kind is None:
-                    raise RemoteProtocolError(f"RawSocket frame of kind {header >> 24}")
-                raise RemoteProtocolError(
-                    f"RawSocket frame of {size} bytes; {self._max_bytes} were announced"
-                )
-            end = start + _HEADER_SIZE + size
-            if available < end:
-                break
-            if source is buffer:
-                # By a view, since a slice of a bytearray is one copy more.
-                payload = bytes(memoryview(buffer)[start + _HEADER_SIZE : end])
-            else:
-                payload = bytes(source[start + _HEADER_SIZE : end])
-            frames.append(Frame(kind, payload))
-            start = end
-        if source is buffer:
+            frames: list[Frame] = []
+            with memoryview(buffer) as view:
+                start = self._cut(view, frames)
             del buffer[:start]
-        elif start < available:
-            buffer += source[start:]
+            return frames
+        # Mostly whole frames come and none waits: no byte is copied more than once.
+        frames = []
+        start = self._cut(received, frames)
+        if start < len(received):
+            buffer += received[start:]
         return frames
+
+    def _cut(self, source: bytes | memoryview, frames: list[Frame]) -> int:
+        """Add the frames that are whole; give where the first that is not begins."""
+        start, available = 0, len(source)
+        longest = min(self._max_bytes, _LENGTH)
+        unpack, message = _HEADER.unpack_from, FrameKind.MESSAGE
+        while (body := start + _HEADER_SIZE) <= available:
+            (size,) = unpack(source, start)
+            kind = message
+            if size > longest:
+                # Too long, or the octet before the length says that it is no message.
+                kind, size = self._kind_and_size(size)
+            end = body + size
+            if end > available:
+                break
+            payload = source[body:end]
+            frames.append((kind, payload if type(payload) is bytes else bytes(payload)))
+            start = end
+        return start
+
+    def _kind_and_size(self, number: int) -> tuple[FrameKind, int]:
+        kind, size = _KINDS.get(number >> 24), number & _LENGTH
+        if kind is None:
+            self._fault = f"RawSocket frame of kind {number >> 24}"
+        elif size > self._max_bytes:
+            self._fault = f"RawSocket frame of {size} bytes; {self._max_bytes} were announced"
+        else:
+            return kind, size
+        raise RemoteProtocolError(self._fault)

@@ -237,7 +237,7 @@ class ClientProtocol:
             timeout = self._timeout_option(timeout_s)
             if timeout is not None:
                 options = {**options, "timeout": timeout}
-        if is_packed(options):
+        if options and is_packed(options):
             args, kwargs = self._pack("CALL.Options", "dealer", options, args, kwargs)
         return Call(
             request_id=self._request(Call.WAMP_CODE),

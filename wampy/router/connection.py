@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 from wampy.errors import RemoteProtocolError
 from wampy.protocol import rawsocket
+from wampy.protocol.frames import FrameKind
 from wampy.router.poller import READ, WRITE
 from wampy.router.websocket import Answered, Handshake, MessageTooLong, ServerCodec
 from wampy.router.wire import Wire
 from wampy.serializers import SERIALIZERS
-from wampy.transports.frames import FrameKind
 
 if TYPE_CHECKING:
     from wampy.router.server import RouterServer
@@ -265,13 +265,13 @@ class Connection:
     def _feed_rawsocket(self, data: bytes) -> None:
         assert self._frames is not None
         assert self.wire is not None
-        for frame in self._frames.feed(data):
-            if frame.kind is rawsocket.FrameKind.MESSAGE:
-                self.server.received(self, self.wire.decode(frame.payload))
+        for kind, payload in self._frames.feed(data):
+            if kind is FrameKind.MESSAGE:
+                self.server.received(self, self.wire.decode(payload))
                 if self.is_closing:
                     return
-            elif frame.kind is rawsocket.FrameKind.PING:
-                self.send(rawsocket.frame(rawsocket.FrameKind.PONG, frame.payload))
+            elif kind is FrameKind.PING:
+                self.send(rawsocket.frame(FrameKind.PONG, payload))
 
     def _upgrade(self, data: bytes) -> None:
         assert self._handshake is not None

@@ -17,8 +17,9 @@ import h11
 from wsproto.utilities import generate_accept_token
 
 from wampy.errors import RemoteProtocolError
+from wampy.protocol.frames import Frame, FrameKind
 from wampy.serializers import SERIALIZERS, Serializer
-from wampy.transports.frames import Frame, FrameKind, WebSocketCodec, masked
+from wampy.transports.frames import WebSocketCodec, masked
 
 #: Bytes that a request's line and headers may have.
 _MAX_REQUEST_BYTES = 16384

@@ -41,6 +41,8 @@ class Engine(Connecting):
         super().__init__(url, **options)
         self._gives_turn = False
         self._flushed_at = 0.0
+        #: What all CallFutures tell their changes by.
+        self.futures_changed = threading.Condition()
 
     # ------------------------------------------------------------------ requests
 
@@ -85,8 +87,9 @@ class Engine(Connecting):
                         pending.link = link
                         pending.request_id = message.request_id
                         link.pending[message.request_id] = pending
-                        if pending.deadline is not None:
-                            link.tick_at = min(link.tick_at, pending.deadline)
+                        due_at = pending.deadline
+                        if due_at is not None and due_at < link.tick_at:
+                            link.tick_at = due_at
                     break
                 self._await_join_locked(deadline, waits_for_join)
         self.flush(link)

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from concurrent.futures._base import FINISHED, PENDING
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -174,7 +175,15 @@ class CallFuture(Future[Any]):
     takes_progress = False
 
     def __init__(self, engine: Engine, procedure: str, timeout_s: float) -> None:
-        super().__init__()
+        # In place of Future's own: a Condition for each call would cost more than all the rest of
+        # it. Those of a Session share one, which is held for moments only and is re-entrant, as
+        # ``concurrent.futures.wait`` needs it, which takes those of all its futures at once.
+        self._condition = engine.futures_changed
+        self._state = PENDING
+        self._result = None
+        self._exception = None
+        self._waiters: list[Any] = []
+        self._done_callbacks: list[Any] = []
         self._engine = engine
         self.timeout_s = timeout_s
         self._followers: list[Waiter] = []
@@ -247,6 +256,8 @@ class CallFuture(Future[Any]):
             ConnectionLost: the connection broke.
             CancelledError: ``cancel`` was called.
         """
+        if self._state == FINISHED and self._exception is None:
+            return self._result  # set before the state is
         if not self.done():
             self._wait(timeout)
         try:

@@ -113,8 +113,13 @@ class Link:
             MessageTooLong: the Router would refuse it, and close the connection.
         """
         payload = self.serializer.encode(message)
-        self.check_size(len(payload), message)
-        self.post_frame_locked(self.transport.codec.message(payload))
+        transport = self.transport
+        if len(payload) > transport.max_send_bytes:
+            raise MessageTooLong(
+                f"{message.name} of {len(payload)} bytes: the router at {transport.url} "
+                f"takes at most {transport.max_send_bytes}"
+            )
+        self.post_frame_locked(transport.codec.message(payload))
 
     def post_yield_locked(
         self,
@@ -146,15 +151,6 @@ class Link:
         if job.parts is not None and not job.parts.waiter.is_done:
             self.note_answered_early(request_id)
         return self.is_joined
-
-    def check_size(self, size_bytes: int, message: Any) -> None:
-        """Refuse what is longer than the Router takes."""
-        limit = self.transport.max_send_bytes
-        if size_bytes > limit:
-            raise MessageTooLong(
-                f"{message.name} of {size_bytes} bytes: the router at {self.transport.url} "
-                f"takes at most {limit}"
-            )
 
     def post_frame_locked(self, frame: bytes) -> None:
         """Put a frame into the outbox."""

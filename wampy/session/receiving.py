@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING, Any
 from wampy.errors import ConnectionLost, MessageTooLong, WampyError
 from wampy.messages import Call, Error, Invocation, Result
 from wampy.protocol import session as protocol
+from wampy.protocol.frames import FrameKind
 from wampy.protocol.heads import leading_integers
 from wampy.session.jobs import CANCELED, INVALID_ARGUMENT, EventJob, InvocationJob
-from wampy.transports.frames import FrameKind, describe_close
+from wampy.transports.frames import describe_close
 
 if TYPE_CHECKING:
+    from wampy.protocol.frames import Frame
     from wampy.session.answering import Answering
     from wampy.session.futures import CallFuture, Waiter
     from wampy.session.handles import Registration
     from wampy.session.link import Link
-    from wampy.transports.frames import Frame
 
 logger = logging.getLogger(__name__)
 

@@ -15,25 +15,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from enum import IntEnum
 from functools import cache
 
 from wampy.errors import RemoteProtocolError
-
-
-class FrameKind(IntEnum):
-    """What a frame carries, on any transport."""
-
-    MESSAGE = 0
-    PING = 1
-    PONG = 2
-    CLOSE = 3
-    #: A message that was passed over: eight octets say its size, the rest is its head.
-    TOO_LONG = 4
-
-
-#: What a codec gives: the kind, and the payload.
-Frame = tuple[FrameKind, bytes]
+from wampy.protocol.frames import Frame, FrameKind
 
 _CONTINUATION, _TEXT, _BINARY, _CLOSE, _PING, _PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
 _FINAL = 0x80

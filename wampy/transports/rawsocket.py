@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from wampy.errors import ConnectFailed, RemoteProtocolError
 from wampy.protocol import rawsocket
+from wampy.protocol.frames import FrameKind
 from wampy.transports.address import Address, ConnectOptions
-from wampy.transports.frames import Frame, FrameKind
 from wampy.transports.stream import DeadlineSocket, StreamTransport, explain, open_socket
 
 #: The longest message that we take: 2**24 bytes, the most that RawSocket can say.
@@ -20,25 +20,14 @@ _SERIALIZER_IDS = {
     "msgpack": rawsocket.SERIALIZER_MSGPACK,
     "cbor": rawsocket.SERIALIZER_CBOR,
 }
-_KINDS = {
-    rawsocket.FrameKind.PING: FrameKind.PING,
-    rawsocket.FrameKind.PONG: FrameKind.PONG,
-}
 
 
 class RawSocketCodec:
     """Frames and unframes the messages of one RawSocket connection."""
 
     def __init__(self) -> None:
-        self._reader = rawsocket.FrameReader(MAX_RECEIVE_BYTES)
-
-    def feed(self, data: bytes) -> list[Frame]:
-        """Take what arrived, give the whole frames in it, in order."""
-        message = rawsocket.FrameKind.MESSAGE
-        return [
-            (FrameKind.MESSAGE if frame.kind is message else _KINDS[frame.kind], frame.payload)
-            for frame in self._reader.feed(data)
-        ]
+        #: Takes what arrived, gives the whole frames in it, in order.
+        self.feed = rawsocket.FrameReader(MAX_RECEIVE_BYTES).feed
 
     def message(self, payload: bytes) -> bytes:
         """Give the frame that carries one message."""
@@ -50,7 +39,7 @@ class RawSocketCodec:
 
     def pong(self, payload: bytes) -> bytes:
         """Give the answer to a ping."""
-        return rawsocket.frame(rawsocket.FrameKind.PONG, payload)
+        return rawsocket.frame(FrameKind.PONG, payload)
 
     def closing(self) -> bytes:
         """Give nothing: RawSocket just closes."""

@@ -17,8 +17,8 @@ import time
 from typing import TYPE_CHECKING, Protocol
 
 from wampy.errors import ConnectFailed, ConnectionLost
+from wampy.protocol.frames import Frame
 from wampy.transports.address import Address, ConnectOptions
-from wampy.transports.frames import Frame
 
 if TYPE_CHECKING:
     import ssl
@@ -161,30 +161,29 @@ class StreamTransport:
             ConnectionLost: the other side is gone, or took nothing for ``stall_s``.
         """
         total = len(data)
-        sent = 0
         try:
-            while True:
-                count = self._send_some(data if not sent else memoryview(data)[sent:])
+            sent = count = self._send_some(data)
+            while sent < total:
+                if not count:
+                    if stall_s <= 0:
+                        return sent
+                    if not self._writable.poll(stall_s * 1000.0):
+                        raise ConnectionLost(
+                            f"connection to {self.url} lost: "
+                            f"the router took nothing for {stall_s:g} s"
+                        )
+                count = self._send_some(memoryview(data)[sent:])
                 sent += count
-                if sent == total:
-                    return sent
-                if count:
-                    continue
-                if stall_s <= 0:
-                    return sent
-                if not self._writable.poll(stall_s * 1000.0):
-                    raise ConnectionLost(
-                        f"connection to {self.url} lost: the router took nothing for {stall_s:g} s"
-                    )
+            return sent
         except (OSError, ValueError) as error:
             if isinstance(error, ConnectionLost):
                 raise
             raise ConnectionLost(f"connection to {self.url} lost: {explain(error)}") from error
 
     def _send_some(self, data: bytes | memoryview) -> int:
-        if self._ssl_lock:
-            return self._send_some_tls(data, self._ssl_lock)
         try:
+            if self._ssl_lock:
+                return self._send_some_tls(data, self._ssl_lock)
             return self._socket.send(data, _SEND_FLAGS)
         except BlockingIOError:
             return 0

@@ -132,7 +132,7 @@ class Conversation:
                 self._octets += data
                 self._messages += [json.loads(one) for one in self._unmasked()]
             else:
-                found = [frame.payload for frame in self._reader.feed(data)]
+                found = [payload for _, payload in self._reader.feed(data)]
                 self._messages += [msgspec.msgpack.decode(one) for one in found]
         self.heard.append(self._messages.popleft())
         return self.heard[-1]

@@ -12,9 +12,10 @@ import cbor2
 import msgspec
 
 from tests.support import TIME_SCALE
+from wampy.protocol.frames import FrameKind
 from wampy.protocol.rawsocket import FrameReader
 from wampy.serializers import SERIALIZERS
-from wampy.transports.frames import FrameKind, WebSocketCodec
+from wampy.transports.frames import WebSocketCodec
 
 _CODECS: dict[str, Any] = {
     "json": (msgspec.json.encode, msgspec.json.decode),
@@ -105,7 +106,7 @@ class Client:
             if not data:
                 return None
             if self._websocket is None:
-                frames = [(FrameKind.MESSAGE, one.payload) for one in self._rawsocket.feed(data)]
+                frames = self._rawsocket.feed(data)
             else:
                 frames = self._websocket.feed(data)
             for kind, payload in frames:

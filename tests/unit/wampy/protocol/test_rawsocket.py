@@ -4,7 +4,8 @@ import pytest
 
 from wampy.errors import LocalProtocolError, RemoteProtocolError
 from wampy.protocol import rawsocket
-from wampy.protocol.rawsocket import Frame, FrameKind, FrameReader, Handshake, frame
+from wampy.protocol.frames import FrameKind
+from wampy.protocol.rawsocket import FrameReader, Handshake, frame
 
 MESSAGE, PING, PONG = FrameKind.MESSAGE, FrameKind.PING, FrameKind.PONG
 
@@ -80,7 +81,7 @@ def test_the_octets_of_a_frame():
 
 def test_the_longest_frame():
     longest = bytes((1 << 24) - 1)
-    assert FrameReader().feed(frame(MESSAGE, longest)) == [Frame(MESSAGE, longest)]
+    assert FrameReader().feed(frame(MESSAGE, longest)) == [(MESSAGE, longest)]
     with pytest.raises(LocalProtocolError, match="16777216 bytes are more"):
         frame(MESSAGE, bytes(1 << 24))
 
@@ -88,7 +89,7 @@ def test_the_longest_frame():
 def test_whole_frames():
     reader = FrameReader()
     octets = frame(MESSAGE, b"one") + frame(PING, b"") + frame(PONG, b"two")
-    assert reader.feed(octets) == [Frame(MESSAGE, b"one"), Frame(PING, b""), Frame(PONG, b"two")]
+    assert reader.feed(octets) == [(MESSAGE, b"one"), (PING, b""), (PONG, b"two")]
     assert reader.feed(b"") == []
 
 
@@ -96,14 +97,14 @@ def test_byte_by_byte():
     octets = frame(MESSAGE, b"one") + frame(PING, b"") + frame(MESSAGE, b"two")
     reader = FrameReader()
     frames = [found for octet in octets for found in reader.feed(bytes((octet,)))]
-    assert frames == [Frame(MESSAGE, b"one"), Frame(PING, b""), Frame(MESSAGE, b"two")]
+    assert frames == [(MESSAGE, b"one"), (PING, b""), (MESSAGE, b"two")]
 
 
 def test_a_whole_one_and_the_beginning_of_the_next():
     octets = frame(MESSAGE, b"one") + frame(MESSAGE, b"two")
     reader = FrameReader()
-    assert reader.feed(octets[:-1]) == [Frame(MESSAGE, b"one")]
-    assert reader.feed(octets[-1:]) == [Frame(MESSAGE, b"two")]
+    assert reader.feed(octets[:-1]) == [(MESSAGE, b"one")]
+    assert reader.feed(octets[-1:]) == [(MESSAGE, b"two")]
 
 
 def test_what_is_fed_may_change_afterwards():
@@ -112,9 +113,9 @@ def test_what_is_fed_may_change_afterwards():
     reader = FrameReader()
     (found,) = reader.feed(buffer)
     buffer[:] = b"\xff" * len(buffer)
-    assert found == Frame(MESSAGE, b"one")
-    assert type(found.payload) is bytes
-    assert reader.feed(b"\0\1x") == [Frame(MESSAGE, b"x")]
+    assert found == (MESSAGE, b"one")
+    assert type(found[1]) is bytes
+    assert reader.feed(b"\0\1x") == [(MESSAGE, b"x")]
 
 
 @pytest.mark.parametrize(
@@ -130,7 +131,7 @@ def test_what_is_fed_may_change_afterwards():
 def test_what_is_no_frame(octets, what):
     """It is refused by its header, not when all of it has come; and for good."""
     reader = FrameReader(max_bytes=4)
-    assert reader.feed(frame(MESSAGE, b"fits") + octets[:1]) == [Frame(MESSAGE, b"fits")]
+    assert reader.feed(frame(MESSAGE, b"fits") + octets[:1]) == [(MESSAGE, b"fits")]
     with pytest.raises(RemoteProtocolError, match=what):
         reader.feed(octets[1:])
     with pytest.raises(RemoteProtocolError, match=what):

@@ -8,8 +8,9 @@ import pytest
 
 from tests.integration.wampy.router.clients import UPGRADE
 from wampy.errors import RemoteProtocolError
+from wampy.protocol.frames import FrameKind
 from wampy.router.websocket import Answered, Handshake, MessageTooLong, ServerCodec, Upgraded
-from wampy.transports.frames import FrameKind, WebSocketCodec
+from wampy.transports.frames import WebSocketCodec
 
 REQUEST = UPGRADE.format(path="/ws", serializer="json").encode()
 #: RFC 6455, 1.3: what the key of UPGRADE is answered with.

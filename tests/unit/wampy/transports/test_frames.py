@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wampy.errors import RemoteProtocolError
-from wampy.transports.frames import FrameKind, WebSocketCodec, describe_close, masked
+from wampy.protocol.frames import FrameKind
+from wampy.transports.frames import WebSocketCodec, describe_close, masked
 
 LIMIT = 100_000
 

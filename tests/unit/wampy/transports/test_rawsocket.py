@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from wampy.transports.frames import FrameKind
+from wampy.protocol.frames import FrameKind
 from wampy.transports.rawsocket import RawSocketCodec
 
 
