@@ -143,6 +143,15 @@ class AsyncEngine(Answering):
                 transport = await connect_async(self._address, self._serializers, self._options)
         except TimeoutError as error:
             raise ConnectFailed(self.url, "no answer in time") from error
+        try:
+            return await self._join_over(transport, deadline)
+        except WampyError:
+            # Who fails to join often ends the loop: not before the descriptor is given back.
+            await transport.wait_gone()
+            raise
+
+    async def _join_over(self, transport: AsyncTransport, deadline: float) -> Link:
+        """Join over a new connection; it is closed where that fails. Raises as ``_connect``."""
         link = link_over(
             transport,  # type: ignore[arg-type]  # what a Link uses of one
             self._new_protocol(),
