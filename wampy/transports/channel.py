@@ -4,7 +4,7 @@
 gives the client's, on both sides; Crossbar and autobahn take the same from OpenSSL. RFC 9266 leaves
 it undefined for TLS 1.3, where the server's Finished comes first. There, too, all of them take the
 client's, and it is as good: its MAC is over the whole handshake, keys and certificate included.
-Session tickets and new keys that follow do not change it.
+Session tickets that follow do not change it.
 
 ``tls-exporter``, which RFC 9266 wants for TLS 1.3, cannot be had from Python's ``ssl``.
 """
