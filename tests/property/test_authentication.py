@@ -46,22 +46,26 @@ EVERYBODY = Authenticator(
         optional={
             "nonce": st.just(NONCE) | JSONISH,
             "pubkey": st.just(PUBLIC_KEY) | JSONISH,
-            "channel_binding": st.none() | JSONISH,
+            "channel_binding": st.none() | st.just("tls-unique") | JSONISH,
         },
     )
     | JSONISH,
+    channel_id=st.none() | st.binary(min_size=32, max_size=32),
     answer=st.builds(
         Authenticate,
         signature=st.text() | st.binary(max_size=96).map(base64_text),
         extra=st.dictionaries(st.sampled_from(["nonce", "channel_binding"]), JSONISH),
     ),
 )
-def test_whatever_comes_is_no_exception_and_lets_nobody_in(authmethods, authid, authextra, answer):
+def test_whatever_comes_is_no_exception_and_lets_nobody_in(
+    authmethods, authid, authextra, channel_id, answer
+):
     outcome = EVERYBODY.begin(
         {"authmethods": authmethods, "authid": authid, "authextra": authextra},
         session_id=1,
         is_loopback_or_private=True,
         now_s=0.0,
+        channel_id=channel_id,
     )
     if isinstance(outcome, Pending):
         outcome.challenge.construct()

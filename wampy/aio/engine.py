@@ -46,7 +46,7 @@ from wampy.session.connecting import (
 from wampy.session.establishing import GHOST_S, RESTORE_PAUSE_S
 from wampy.session.futures import Waiter
 from wampy.session.handles import Handle, Registration, Subscription
-from wampy.session.link import Link
+from wampy.session.link import Link, link_over
 from wampy.session.receiving import take
 from wampy.transports import ConnectOptions, parse_url
 
@@ -143,16 +143,20 @@ class AsyncEngine(Answering):
                 transport = await connect_async(self._address, self._serializers, self._options)
         except TimeoutError as error:
             raise ConnectFailed(self.url, "no answer in time") from error
-        if self._has_secret and not transport.is_private:
-            transport.close()
-            raise ConnectFailed(
-                self.url, "a ticket is never sent in the clear beyond this machine; use wss://"
-            )
-        link = Link(
+        try:
+            return await self._join_over(transport, deadline)
+        except WampyError:
+            # Who fails to join often ends the loop: not before the descriptor is given back.
+            await transport.wait_gone()
+            raise
+
+    async def _join_over(self, transport: AsyncTransport, deadline: float) -> Link:
+        """Join over a new connection; it is closed where that fails. Raises as ``_connect``."""
+        link = link_over(
             transport,  # type: ignore[arg-type]  # what a Link uses of one
             self._new_protocol(),
-            ping_interval_s=self._ping[0],
-            ping_timeout_s=self._ping[1],
+            has_secret=self._has_secret,
+            ping=self._ping,
         )
         try:
             await self._join(link, transport, deadline)

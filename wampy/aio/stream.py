@@ -16,6 +16,7 @@ from wampy.protocol import rawsocket
 from wampy.protocol.frames import Frame
 from wampy.session.link import LAST_S
 from wampy.transports.address import Address, ConnectOptions
+from wampy.transports.channel import channel_id_of
 from wampy.transports.frames import WebSocketCodec
 from wampy.transports.rawsocket import MAX_RECEIVE_BYTES as RAW_RECEIVE_BYTES
 from wampy.transports.rawsocket import RawSocketCodec, handshake_of, max_send_bytes
@@ -41,6 +42,7 @@ class AsyncTransport(asyncio.Protocol):
 
     def __init__(self, address: Address) -> None:
         self.url = address.url
+        self.is_tls = address.is_secure
         self.is_private = address.is_unix or address.is_secure
         self.on_frames: Callable[[list[Frame]], None] | None = None
         self.on_lost: Callable[[WampyError], None] | None = None
@@ -99,6 +101,10 @@ class AsyncTransport(asyncio.Protocol):
             self._may_write.set()
             if self.on_lost is not None:
                 self.on_lost(error)
+
+    def channel_id(self) -> bytes | None:
+        """Give what both ends know this TLS connection by; None where there is none."""
+        return channel_id_of(self._transport.get_extra_info("ssl_object"))
 
     def begin(
         self, on_frames: Callable[[list[Frame]], None], on_lost: Callable[[WampyError], None]

@@ -25,6 +25,13 @@ class Authentication(Protocol):
     def sends_secret(self) -> bool:
         """Whether the Router gets a secret as it is: never in the clear beyond this machine."""
 
+    @property
+    def channel_binding(self) -> str | None:
+        """By what the proof is bound to the TLS connection; None: it is not."""
+
+    def bind(self, channel_id: bytes) -> None:
+        """Take note of the connection, before HELLO; where ``channel_binding`` is not None."""
+
     def hello_details(self) -> dict[str, Any]:
         """Give what HELLO.Details says of it."""
 
@@ -43,7 +50,16 @@ class Authentication(Protocol):
         """
 
 
-class Anonymous:
+class Unbound:
+    """What the methods share whose proof has nothing to do with the connection."""
+
+    channel_binding: str | None = None
+
+    def bind(self, channel_id: bytes) -> None:
+        """Take note of the connection; there is nothing to bind to it."""
+
+
+class Anonymous(Unbound):
     """Nobody in particular."""
 
     authmethods: tuple[str, ...] = ()
@@ -67,7 +83,7 @@ class Anonymous:
         """Take note of WELCOME.Details; there is nothing to check."""
 
 
-class Ticket:
+class Ticket(Unbound):
     """A principal with a ticket; never shown in ``repr``.
 
     Args:
@@ -105,7 +121,7 @@ class Ticket:
         """Take note of WELCOME.Details; there is nothing to check."""
 
 
-class TlsCertificate:
+class TlsCertificate(Unbound):
     """Whoever the certificate says that the Session shows: see ``Session(certificate=…)``.
 
     Args:
@@ -203,6 +219,11 @@ def number_in(challenge: Challenge, key: str, least: int, most: int) -> int:
     if not least <= value <= most:
         raise RemoteProtocolError(f"CHALLENGE.Extra.{key} is {value}; expected {least} to {most}")
     return value
+
+
+def xor(one: bytes, other: bytes) -> bytes:
+    """Give the exclusive or of two of the same length."""
+    return bytes(a ^ b for a, b in zip(one, other, strict=True))
 
 
 def base64_text(octets: bytes) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 from wampy.auth.basic import Authentication
-from wampy.auth.scram import SPEC
+from wampy.auth.scram import DRAFT, SPEC
 from wampy.errors import LocalProtocolError
 from wampy.messages import Authenticate, Challenge
 
@@ -20,7 +20,8 @@ class AnyOf:
             others' one).
 
     Raises:
-        LocalProtocolError: none, two of a kind, or for several authids.
+        LocalProtocolError: none, two of a kind, or for several authids; or a Cryptosign that is
+            bound to the connection beside a Scram, which is not.
     """
 
     def __init__(self, methods: Sequence[Authentication]) -> None:
@@ -34,6 +35,11 @@ class AnyOf:
         if len(authids) > 1:
             raise LocalProtocolError(
                 f"auth is for {' and '.join(sorted(map(repr, authids)))}; HELLO has one authid"
+            )
+        if self.channel_binding is not None and {SPEC, DRAFT} & set(names):
+            raise LocalProtocolError(
+                f"auth offers cryptosign with channel binding {self.channel_binding}, and scram "
+                "without; HELLO has one channel_binding for both: offer one of them"
             )
         # Crossbar refuses a HELLO at the first name that it does not know: what only the spec calls
         # so comes last.
@@ -54,6 +60,17 @@ class AnyOf:
     def sends_secret(self) -> bool:
         """Whether a Router may get a secret as it is: it picks the method."""
         return any(method.sends_secret for method in self._methods)
+
+    @property
+    def channel_binding(self) -> str | None:
+        """By what the proof of one of them is bound to the TLS connection; None: of none."""
+        bindings = [method.channel_binding for method in self._methods]
+        return next((binding for binding in bindings if binding is not None), None)
+
+    def bind(self, channel_id: bytes) -> None:
+        """Let each method take note of the connection."""
+        for method in self._methods:
+            method.bind(channel_id)
 
     def hello_details(self) -> dict[str, Any]:
         """Give what HELLO.Details says of all of them."""

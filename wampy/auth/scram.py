@@ -23,12 +23,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from wampy.auth.basic import (
+    Unbound,
     base64_text,
     check_offered,
     from_base64,
     number_in,
     text_in,
     text_of,
+    xor,
 )
 from wampy.errors import LocalProtocolError, RemoteProtocolError
 from wampy.messages import Authenticate, Challenge
@@ -145,11 +147,6 @@ def client_key(salted_password: bytes) -> bytes:
     return hmac.digest(salted_password, b"Client Key", "sha256")
 
 
-def xor(one: bytes, other: bytes) -> bytes:
-    """Give the exclusive or of two of the same length."""
-    return bytes(a ^ b for a, b in zip(one, other, strict=True))
-
-
 def auth_message(
     method: str, authid: str, client_nonce: str, nonce: str, salt: str, iterations: int
 ) -> bytes:
@@ -163,7 +160,7 @@ def auth_message(
     ).encode("utf-8", "surrogatepass")
 
 
-class Scram:
+class Scram(Unbound):
     """A principal with a password that is never sent, nor shown in ``repr``.
 
     It remembers one handshake: each Session that is made of it works on a copy of its own.

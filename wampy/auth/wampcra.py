@@ -10,7 +10,14 @@ import hmac
 from collections.abc import Mapping
 from typing import Any
 
-from wampy.auth.basic import base64_text, check_offered, number_in, text_in, text_of
+from wampy.auth.basic import (
+    Unbound,
+    base64_text,
+    check_offered,
+    number_in,
+    text_in,
+    text_of,
+)
 from wampy.errors import RemoteProtocolError
 from wampy.messages import Authenticate, Challenge
 
@@ -37,7 +44,7 @@ def sign(key: bytes, challenge: str) -> str:
     return base64_text(hmac.digest(key, challenge.encode(), "sha256"))
 
 
-class WampCra:
+class WampCra(Unbound):
     """A principal with a secret that is never sent, nor shown in ``repr``.
 
     Args:

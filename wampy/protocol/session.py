@@ -179,13 +179,23 @@ class ClientProtocol:
         #: The highest request id that _given_up has had to forget.
         self._forgotten = 0
 
+    @property
+    def channel_binding(self) -> str | None:
+        """By what joining is to be bound to the TLS connection; None: it is not."""
+        return self._authentication.channel_binding
+
+    def bind(self, channel_id: bytes) -> None:
+        """Take note of the TLS connection, before HELLO; where ``channel_binding`` says so."""
+        self._authentication.bind(channel_id)
+
     # ------------------------------------------------------------------ what we say
 
     def hello(self) -> Hello:
         """Begin the Session.
 
         Raises:
-            LocalProtocolError: it has begun already, or the Realm's name is no URI.
+            LocalProtocolError: it has begun already, the Realm's name is no URI, or joining is to
+                be bound to a connection that is not known.
         """
         check_uri(self._realm)
         self._enter(SessionEvent.SEND_HELLO)

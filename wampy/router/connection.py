@@ -21,6 +21,7 @@ from wampy.router.poller import READ, WRITE
 from wampy.router.websocket import Answered, Handshake, MessageTooLong, ServerCodec
 from wampy.router.wire import Wire
 from wampy.serializers import SERIALIZERS
+from wampy.transports.channel import channel_id_of
 
 if TYPE_CHECKING:
     from wampy.router.server import RouterServer
@@ -79,6 +80,10 @@ class Connection:
         self._handshake: Handshake | None = None
         self._first = b""
         server.poller.watch(sock.fileno(), READ, self._ready)
+
+    def channel_id(self) -> bytes | None:
+        """Give what both ends know this TLS connection by; None where there is none."""
+        return channel_id_of(self._sock)
 
     # ------------------------------------------------------------------ the socket
 

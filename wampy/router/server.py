@@ -319,6 +319,7 @@ class RouterServer:
             session_id=session_id,
             is_loopback_or_private=connection.listener.is_private,
             now_s=time.time(),
+            channel_id=connection.channel_id(),
         )
         self._judge(connection, hello, session_id, outcome)
 

@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from wampy.errors import (
-    ConnectFailed,
     ConnectionLost,
     RemoteProtocolError,
     RequestTimeout,
@@ -33,7 +32,7 @@ from wampy.messages import Abort
 from wampy.protocol.session import ClientProtocol
 from wampy.session.answering import Answering
 from wampy.session.futures import Waiter
-from wampy.session.link import Link
+from wampy.session.link import Link, link_over
 from wampy.session.reading import Turn
 from wampy.transports import Address, ConnectOptions, connect, parse_url
 
@@ -142,17 +141,8 @@ class Connecting(Answering):
     def _open(self, deadline: float) -> Link:
         """Connect. Raises ConnectFailed."""
         transport = connect(self._address, self._serializers, deadline, self._options)
-        if self._has_secret and not transport.is_private:
-            transport.close()
-            raise ConnectFailed(
-                self.url, "a ticket is never sent in the clear beyond this machine; use wss://"
-            )
-        interval_s, timeout_s = self._ping
-        return Link(
-            transport,
-            self._new_protocol(),
-            ping_interval_s=interval_s,
-            ping_timeout_s=timeout_s,
+        return link_over(
+            transport, self._new_protocol(), has_secret=self._has_secret, ping=self._ping
         )
 
     def _join(self, link: Link, deadline: float) -> None:

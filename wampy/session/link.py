@@ -16,7 +16,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from wampy.errors import ConnectionLost, MessageTooLong, SessionClosed, WampyError
+from wampy.errors import ConnectFailed, ConnectionLost, MessageTooLong, SessionClosed, WampyError
 from wampy.protocol.session import ClientProtocol
 from wampy.protocol.states import SessionState
 from wampy.serializers import SERIALIZERS
@@ -37,6 +37,51 @@ LAST_S = 0.5
 _ANSWERED_KEPT = 1000
 #: Bytes that are joined into one write.
 _WRITE_BYTES = 256 * 1024
+
+
+def link_over(
+    transport: StreamTransport,
+    protocol: ClientProtocol,
+    *,
+    has_secret: bool,
+    ping: tuple[float, float],
+) -> Link:
+    """Give the Link over a new connection, if one may join over that.
+
+    Args:
+        transport: connected; closed where one may not.
+        protocol: new; is told the connection that joining is to be bound to.
+        has_secret: whether joining may send one.
+        ping: as a Link's two arguments, in seconds.
+
+    Raises:
+        ConnectFailed: others can read along, or joining cannot be bound to this connection.
+    """
+    try:
+        if has_secret and not transport.is_private:
+            raise ConnectFailed(
+                transport.url, "a ticket is never sent in the clear beyond this machine; use wss://"
+            )
+        if protocol.channel_binding is not None:
+            protocol.bind(_channel_id(transport, protocol.channel_binding))
+    except ConnectFailed:
+        transport.close()
+        raise
+    return Link(transport, protocol, ping_interval_s=ping[0], ping_timeout_s=ping[1])
+
+
+def _channel_id(transport: StreamTransport, binding: str) -> bytes:
+    """Give the id of the connection. Raises ConnectFailed: it has none."""
+    channel_id = transport.channel_id()
+    if channel_id is None:
+        lack = "there is no TLS here; use wss:// or tcps://, or"
+        if transport.is_tls:
+            lack = "this TLS connection has nothing to tell it by; use"
+        raise ConnectFailed(
+            transport.url,
+            f"channel binding {binding} was asked for, and {lack} channel_binding=None",
+        )
+    return channel_id
 
 
 class Link:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Protocol
 from wampy.errors import ConnectFailed, ConnectionLost
 from wampy.protocol.frames import Frame
 from wampy.transports.address import Address, ConnectOptions
+from wampy.transports.channel import channel_id_of
 
 if TYPE_CHECKING:
     import ssl
@@ -98,6 +99,18 @@ class StreamTransport:
             sock.setblocking(False)
         else:
             sock.settimeout(None)  # MSG_DONTWAIT says it call by call, and costs no poll
+
+    @property
+    def is_tls(self) -> bool:
+        """Whether it is TLS, up to the Router or what stands before it."""
+        return self._ssl_lock is not None
+
+    def channel_id(self) -> bytes | None:
+        """Give what both ends know this TLS connection by; None where there is none."""
+        if self._ssl_lock is None:
+            return None
+        with self._ssl_lock:
+            return channel_id_of(self._socket)
 
     def receive(self, timeout_s: float) -> list[Frame]:
         """Wait for data, at most ``timeout_s`` (>= 0); give the whole frames that it completes.

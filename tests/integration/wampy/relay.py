@@ -19,11 +19,14 @@ class Relay:
     Args:
         port: of the Router, on this machine.
         is_tls: whether clients speak TLS with the relay.
+        is_tls_behind: whether the relay speaks TLS with the Router, another one than with clients.
     """
 
-    def __init__(self, port: int, *, is_tls: bool = False) -> None:
+    def __init__(self, port: int, *, is_tls: bool = False, is_tls_behind: bool = False) -> None:
         self._target = port
-        self._context = None
+        self._context = self._context_behind = None
+        if is_tls_behind:
+            self._context_behind = ssl.create_default_context(cafile=str(CERTIFICATE))
         if is_tls:
             self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             self._context.load_cert_chain(CERTIFICATE, KEY)
@@ -57,6 +60,8 @@ class Relay:
             if self._context is not None:
                 client = self._context.wrap_socket(client, server_side=True)
             router = socket.create_connection(("127.0.0.1", self._target))
+            if self._context_behind is not None:
+                router = self._context_behind.wrap_socket(router, server_hostname="localhost")
         except OSError:
             client.close()
             return

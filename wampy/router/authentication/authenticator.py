@@ -89,6 +89,7 @@ class Authenticator:
         session_id: int,
         is_loopback_or_private: bool,
         now_s: float,
+        channel_id: bytes | None = None,
     ) -> Identity | Pending | Rejected:
         """Take HELLO.Details.
 
@@ -98,8 +99,9 @@ class Authenticator:
             is_loopback_or_private: whether nobody can listen to the connection: loopback, a unix
                 socket or TLS. Tickets are taken over no other.
             now_s: Unix time.
+            channel_id: what both ends know the TLS connection by; None where there is none.
         """
-        attempt = Attempt.of(hello_details, session_id, now_s)
+        attempt = Attempt.of(hello_details, session_id, now_s, channel_id)
         if isinstance(attempt, Rejected):
             return attempt
         # Without a word about methods a client wants to join as nobody in particular.

@@ -1,6 +1,9 @@
 """WAMP-Cryptosign: a signature with an Ed25519 key.
 
-Spec: Advanced Profile, "Cryptosign-based Authentication". Without channel binding.
+A client that asks for a channel binding has it, or does not join: the spec would let the Router go
+on without, which is what somebody between the two would do.
+
+Spec: Advanced Profile, "Cryptosign-based Authentication" and "TLS Channel Binding".
 """
 
 from __future__ import annotations
@@ -8,13 +11,20 @@ from __future__ import annotations
 import hmac
 from collections.abc import Callable, Mapping
 
-from wampy.auth.cryptosign import KEY_BYTES, SIGNATURE_BYTES, from_hex, signing
+from wampy.auth.basic import xor
+from wampy.auth.cryptosign import (
+    CHANNEL_BINDINGS,
+    KEY_BYTES,
+    SIGNATURE_BYTES,
+    from_hex,
+    signing,
+)
 from wampy.errors import LocalProtocolError
 from wampy.messages import Authenticate, Challenge
 from wampy.router.authentication.hello import Attempt, violation
 from wampy.router.authentication.method import AUTHPROVIDER, Method, check_names
 from wampy.router.authentication.outcomes import (
-    NO_BINDING,
+    AUTHENTICATION_FAILED,
     PROTOCOL_VIOLATION,
     Identity,
     Pending,
@@ -77,14 +87,18 @@ class CryptosignMethod(Method):
                 PROTOCOL_VIOLATION,
                 f"HELLO.Details.authextra.pubkey is not {KEY_BYTES} octets in hex",
             )
-        if attempt.authextra.get("channel_binding") is not None:
-            return NO_BINDING
+        binding = attempt.authextra.get("channel_binding")
+        obstacle = None if binding is None else _obstacle(binding, attempt.channel_id)
+        if obstacle is not None:
+            return Rejected(AUTHENTICATION_FAILED, obstacle)
         owners = self._owners.get(public_key, ())
         authid = attempt.authid
         if authid is None and len(owners) == 1:
             (authid,) = owners
         role = self._roles[authid] if authid is not None and authid in owners else None
-        message = self._random(KEY_BYTES)
+        message = challenge = self._random(KEY_BYTES)
+        if binding is not None and attempt.channel_id is not None:
+            message = xor(challenge, attempt.channel_id)
 
         def check(authenticate: Authenticate) -> Identity | None:
             signed = from_hex(authenticate.signature, SIGNATURE_BYTES + KEY_BYTES)
@@ -96,7 +110,7 @@ class CryptosignMethod(Method):
                 return None
             return Identity(authid, role, method, AUTHPROVIDER)
 
-        extra = {"challenge": message.hex(), "channel_binding": None}
+        extra = {"challenge": challenge.hex(), "channel_binding": binding}
         return Pending(Challenge(authmethod=method, extra=extra), check)
 
     def _has_signed(self, public_key: bytes, message: bytes, signature: bytes) -> bool:
@@ -105,3 +119,16 @@ class CryptosignMethod(Method):
         except self._signing.exc.BadSignatureError:
             return False
         return True
+
+
+def _obstacle(binding: object, channel_id: bytes | None) -> str | None:
+    """Say why a login cannot be bound to its connection; None: it can."""
+    if binding not in CHANNEL_BINDINGS:
+        known = " or ".join(CHANNEL_BINDINGS)
+        return f"no such channel binding here; channel_binding must be {known}, or null"
+    if channel_id is None:
+        return (
+            f"channel binding {binding} needs TLS up to this router, and no resumed session; "
+            "use wss:// or tcps://, or channel_binding null"
+        )
+    return None

@@ -22,6 +22,7 @@ class Attempt:
         authextra: what its method wants to know.
         session_id: the one that its Session would have.
         now_s: Unix time.
+        channel_id: what both ends know the TLS connection by; None where there is none.
     """
 
     authmethods: tuple[str, ...]
@@ -29,9 +30,16 @@ class Attempt:
     authextra: Mapping[str, Any]
     session_id: int
     now_s: float
+    channel_id: bytes | None = None
 
     @classmethod
-    def of(cls, details: Mapping[str, Any], session_id: int, now_s: float) -> Attempt | Rejected:
+    def of(
+        cls,
+        details: Mapping[str, Any],
+        session_id: int,
+        now_s: float,
+        channel_id: bytes | None = None,
+    ) -> Attempt | Rejected:
         """Check HELLO.Details. What is null counts as left out: some clients send it so."""
         authmethods = details.get("authmethods")
         if authmethods is None:
@@ -52,7 +60,7 @@ class Attempt:
             authextra = {}
         if not isinstance(authextra, Mapping):
             return violation("authextra", authextra, "a dictionary")
-        return cls(tuple(authmethods), authid, authextra, session_id, now_s)
+        return cls(tuple(authmethods), authid, authextra, session_id, now_s, channel_id)
 
 
 def violation(what: str, value: object, expected: str) -> Rejected:

@@ -64,11 +64,6 @@ class Rejected:
 #: The one answer to every proof that is none, whoever gave it.
 FAILED = Rejected(AUTHENTICATION_FAILED, "unknown authid or wrong credentials")
 
-#: The answer to a client that wants its login bound to its TLS connection.
-NO_BINDING = Rejected(
-    AUTHENTICATION_FAILED, "this router has no channel binding; channel_binding must be null"
-)
-
 
 class Pending:
     """A handshake in which the client has to prove something; for one AUTHENTICATE.

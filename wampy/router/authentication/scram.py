@@ -38,7 +38,7 @@ from wampy.router.authentication.method import (
     chosen,
 )
 from wampy.router.authentication.outcomes import (
-    NO_BINDING,
+    AUTHENTICATION_FAILED,
     PROTOCOL_VIOLATION,
     Identity,
     Pending,
@@ -49,6 +49,11 @@ from wampy.router.authentication.principals import ScramPrincipal
 #: The costs where the manifest says nothing; see ``ScramPrincipal``.
 DEFAULT_ITERATIONS = {ARGON2: 2, PBKDF2: 100_000}
 DEFAULT_MEMORY_KIB = 19 * 1024
+
+#: The answer to a client that wants its login bound to its TLS connection.
+_NO_BINDING = Rejected(
+    AUTHENTICATION_FAILED, "scram has no channel binding here; channel_binding must be null"
+)
 
 #: So many characters a client's nonce may have; 24 are usual.
 _MAX_NONCE = 256
@@ -150,7 +155,7 @@ class ScramMethod(Method):
         if isinstance(client_nonce, Rejected):
             return client_nonce
         if attempt.authextra.get("channel_binding") is not None:
-            return NO_BINDING
+            return _NO_BINDING
         name = _name(authid)
         found, is_known = chosen(name, self._credentials, self._decoys)
         double = Keys(

@@ -1,7 +1,8 @@
 """Clients of autobahn that join: ``logins.py URL CA``; runs in Crossbar's venv.
 
-Standard input has one JSON object: the logins, each [METHOD, AUTHID, SECRET]. For each it says in
-one line of JSON as whom and as what it has joined, or null.
+Standard input has one JSON object: the logins, each [METHOD, AUTHID, SECRET] or, for cryptosign,
+[METHOD, AUTHID, SECRET, CHANNEL_BINDING]. For each it says in one line of JSON as whom and as what
+it has joined, or null.
 """
 
 import asyncio
@@ -16,7 +17,7 @@ URL, CA = sys.argv[1:]
 KEYS = {"ticket": "ticket", "wampcra": "secret", "scram": "password", "cryptosign": "privkey"}
 
 
-async def login(method, authid, secret):
+async def login(method, authid, secret, binding=None):
     ended = asyncio.get_running_loop().create_future()
 
     class Client(Session):
@@ -25,6 +26,8 @@ async def login(method, authid, secret):
         def __init__(self, config=None):
             super().__init__(config)
             options = {"authid": authid, KEYS[method]: secret}
+            if binding is not None:
+                options["authextra"] = {"channel_binding": binding}
             self.add_authenticator(create_authenticator(method, **options))
 
         async def on_join(self, details):

@@ -239,6 +239,8 @@ def test_clients_of_autobahn_join_as_well(router: Started, crossbar_executable: 
         for method in METHODS
         for secret in (USERS[method][1], USERS[method][2])
     ]
+    # The same key and the wrong one, bound to the TLS connection.
+    logins += [[*login, "tls-unique"] for login in logins if login[0] == "cryptosign"]
     ended = subprocess.run(
         [
             crossbar_executable.with_name("python"), Path(__file__).with_name("logins.py"),
@@ -253,7 +255,7 @@ def test_clients_of_autobahn_join_as_well(router: Started, crossbar_executable: 
         if line.startswith("said: ")
     ]
     expected: list[Any] = []
-    for method in METHODS:
+    for method in [*METHODS, "cryptosign"]:
         authid, _, _, role = USERS[method]
         expected += [[authid, role, method], None]
     assert told == expected, ended

@@ -42,9 +42,13 @@ METHODS: dict[str, tuple[dict[str, Any], Any, Any]] = {
 }  # fmt: skip
 
 
-def begin(authenticator, details, is_private=True) -> Any:
+def begin(authenticator, details, is_private=True, channel_id=None) -> Any:
     return authenticator.begin(
-        details, session_id=7, is_loopback_or_private=is_private, now_s=1_400_000_000.25
+        details,
+        session_id=7,
+        is_loopback_or_private=is_private,
+        now_s=1_400_000_000.25,
+        channel_id=channel_id,
     )
 
 

@@ -262,14 +262,31 @@ def test_wrong_authextra_is_the_clients_fault(name, wrong):
     assert begin(made(name), details).reason == "wamp.error.protocol_violation"
 
 
-@pytest.mark.parametrize("name", ["scram", "cryptosign"])
-@pytest.mark.parametrize("binding", ["tls-unique", "tls-exporter", 5])
-def test_channel_binding_is_refused_and_said_so(name, binding):
+@pytest.mark.parametrize(
+    ("name", "binding", "words"),
+    [
+        ("scram", "tls-unique", "no channel binding here"),
+        ("scram", 5, "no channel binding here"),
+        ("cryptosign", "tls-exporter", "must be tls-unique, or null"),
+        ("cryptosign", 5, "must be tls-unique, or null"),
+        ("cryptosign", ["tls-unique"], "must be tls-unique, or null"),
+        ("cryptosign", "", "must be tls-unique, or null"),
+    ],
+)
+def test_a_channel_binding_that_is_none_is_refused_and_said_so(name, binding, words):
     details = METHODS[name][1].hello_details()
     details["authextra"]["channel_binding"] = binding
-    rejected = begin(made(name), details)
+    rejected = begin(made(name), details, channel_id=bytes(32))
     assert rejected.reason == "wamp.error.authentication_failed"
-    assert "no channel binding" in rejected.text
+    assert words in rejected.text
+
+
+def test_a_channel_binding_without_tls_is_refused_and_said_so():
+    details = METHODS["cryptosign"][1].hello_details()
+    details["authextra"]["channel_binding"] = "tls-unique"
+    rejected = begin(made("cryptosign"), details)
+    assert rejected.reason == "wamp.error.authentication_failed"
+    assert "needs TLS up to this router" in rejected.text
 
 
 def test_a_lone_surrogate_is_a_stranger():
