@@ -1,4 +1,4 @@
-"""Durations as people write them."""
+"""Durations as people write them, and timeouts as they are given to functions."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import math
 import re
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+#: The longest wait, in seconds: what poll takes, 24 days.
+MAX_TIMEOUT_S = 2_147_483.0
 _PATTERN = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)\s*")
 
 
@@ -25,3 +27,21 @@ def parse_duration(value: float | str) -> float:
     if not math.isfinite(value) or value < 0:
         raise ValueError(f"expected a duration from 0, got {value!r}")
     return float(value)
+
+
+def seconds_of(timeout: float, what: str = "timeout") -> float:
+    """Give a timeout as it can be waited for: one that is too long, or infinite, as the longest.
+
+    Args:
+        timeout: seconds, from 0.
+        what: what the argument is called, for the error.
+
+    Raises:
+        TypeError: no number.
+        ValueError: negative, or not a number.
+    """
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float):
+        raise TypeError(f"{what} is a number of seconds, got {timeout!r}")
+    if not timeout >= 0:
+        raise ValueError(f"{what} is a number of seconds from 0, got {timeout!r}")
+    return min(float(timeout), MAX_TIMEOUT_S)

@@ -21,6 +21,7 @@ from typing import Any, TypeVar, cast
 from wampy.aio.dispatch import TaskDispatcher
 from wampy.aio.futures import AsyncSetUp, AsyncWaiter
 from wampy.aio.stream import AsyncTransport, connect_async
+from wampy.durations import seconds_of
 from wampy.errors import (
     ConnectFailed,
     ConnectionLost,
@@ -45,7 +46,7 @@ from wampy.session.connecting import (
 )
 from wampy.session.establishing import GHOST_S, RESTORE_PAUSE_S
 from wampy.session.futures import Waiter
-from wampy.session.handles import Handle, Registration, Subscription
+from wampy.session.handles import Handle, Registration
 from wampy.session.link import Link, link_over
 from wampy.session.receiving import take
 from wampy.transports import ConnectOptions, parse_url
@@ -90,7 +91,8 @@ class AsyncEngine(Answering):
         self._on_reconnect = on_reconnect
         self._tasks_dispatcher = TaskDispatcher()
         self.dispatcher = self._tasks_dispatcher  # type: ignore[assignment]  # as far as it is used
-        self._link: Link | None = None
+        #: Where it began.
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._is_begun = False
         self._is_closing = False
         self._joined = asyncio.Event()
@@ -99,8 +101,6 @@ class AsyncEngine(Answering):
         self._last_failure: WampyError | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._callbacks: set[asyncio.Task[None]] = set()
-        self.registrations: list[Registration] = []
-        self.subscriptions: list[Subscription] = []
 
     @property
     def timeout_s(self) -> float:
@@ -175,7 +175,7 @@ class AsyncEngine(Answering):
         with self._lock:
             link.post_locked(link.protocol.hello())
         self.flush(link)
-        timeout_s = deadline - time.monotonic()
+        timeout_s = max(0.0, deadline - time.monotonic())
         try:
             await asyncio.wait_for(welcome.future, timeout_s)
         except TimeoutError:
@@ -192,8 +192,6 @@ class AsyncEngine(Answering):
         link.heard(time.monotonic())
         try:
             take(self, link, frames)
-            while link.abandoned:
-                self.give_up(link, link.abandoned.popleft())
         except WampyError as error:
             self.lose(link, error)
         except Exception as error:  # a bug here must not end in silence
@@ -291,9 +289,7 @@ class AsyncEngine(Answering):
         is_first = True
         while link.is_alive and not self._is_closing:
             left: list[Handle] = [
-                handle
-                for handle in (*self.subscriptions, *self.registrations)
-                if not handle.is_active
+                handle for handle in (*self.subscriptions, *self.registrations) if handle.is_missing
             ]
             failures: dict[Handle, WampyError] = {}
             try:
@@ -355,6 +351,7 @@ class AsyncEngine(Answering):
             RequestTimeout: it did not come back in time, or takes no more.
             SerializationError, MessageTooLong, LocalProtocolError: the message cannot be sent.
         """
+        self.check_usable()
         while True:
             link = self._open_link()
             if link is None:
@@ -440,21 +437,22 @@ class AsyncEngine(Answering):
     def give_up(self, link: Link, request_id: int, mode: CancelMode = "killnowait") -> None:
         """Forget a request; CANCEL it if it is a call."""
         with self._lock:
-            if link.pending.pop(request_id, None) is None or not link.is_joined:
-                return
-            message = link.protocol.give_up(request_id, mode)
-            if message is not None:
-                link.post_locked(message)
+            link.give_up_locked(request_id, mode)
         self.flush(link)
+
+    def give_up_later(self, link: Link, request_id: int) -> None:
+        """Have a request given up in a moment; for ``__del__``, in whatever thread that runs."""
+        if self._loop is not None and not self.is_unusable:
+            with contextlib.suppress(RuntimeError):  # the loop is closed, and so is the connection
+                self._loop.call_soon_threadsafe(self.give_up, link, request_id)
 
     def ask_to_cancel(self, link: Link, request_id: int) -> bool:
         """CANCEL a call and wait on. Returns False when it has its answer."""
+        self.check_usable()
         with self._lock:
-            if request_id not in link.pending or not link.is_joined:
-                return False
-            link.post_locked(link.protocol.ask_to_cancel(request_id))
+            is_asked = link.ask_to_cancel_locked(request_id)
         self.flush(link)
-        return True
+        return is_asked
 
     # ------------------------------------------------------------------ handles
 
@@ -464,7 +462,13 @@ class AsyncEngine(Answering):
         Raises:
             the first error; those that came about stay.
         """
-        failures = await self._establish(handles, time.monotonic() + timeout_s, 0.0)
+        try:
+            failures = await self._establish(handles, time.monotonic() + timeout_s, 0.0)
+        except WampyError:
+            raise
+        except BaseException:
+            self.take_back(handles)  # cancelled: nobody has these handles
+            raise
         if failures:
             raise next(iter(failures.values()))
         for handle in handles:
@@ -481,18 +485,24 @@ class AsyncEngine(Answering):
         A procedure that exists already is asked for again for ``ghost_s``: a former Session that
         the Router has not missed yet may hold it.
         """
+        timeout_s = max(0.0, deadline - time.monotonic())
         ghost_until = time.monotonic() + ghost_s
         failures: dict[Handle, WampyError] = {}
         left = list(handles)
         while left:
             waiters = [AsyncSetUp(handle) for handle in left]
-            for waiter in waiters:
-                await self.post(waiter.handle.request, waiter, deadline)
+            try:
+                for waiter in waiters:
+                    await self.post(waiter.handle.request, waiter, deadline)
+            except WampyError:
+                for waiter in waiters:
+                    if waiter.link is not None:
+                        self.give_up(waiter.link, waiter.request_id)
+                raise
             failures = {}
             for waiter in waiters:
-                uri, timeout_s = waiter.handle.uri, max(0.0, deadline - time.monotonic())
                 try:
-                    await self.answer_to(waiter, deadline, timeout_s, uri)
+                    await self.answer_to(waiter, deadline, timeout_s, waiter.handle.uri)
                 except WampyError as error:
                     failures[waiter.handle] = waiter.handle.error = error
             left = [
@@ -514,6 +524,7 @@ class AsyncEngine(Answering):
         Raises:
             RequestTimeout: not all were confirmed in time.
         """
+        self.check_usable()
         deadline = time.monotonic() + timeout_s
         waiters: list[tuple[Handle, AsyncWaiter]] = []
         for handle in handles:
@@ -536,13 +547,13 @@ class AsyncEngine(Answering):
 
     async def undo(self, handle: Handle, timeout: float | None) -> None:
         """Undo one Handle."""
-        await self.tear_down([handle], self._timeout_s if timeout is None else timeout)
+        await self.tear_down([handle], self._timeout_s if timeout is None else seconds_of(timeout))
 
     # ------------------------------------------------------------------ the end
 
     async def close(self) -> None:
         """End for good: GOODBYE, then the tasks and the connection. Idempotent, bounded."""
-        if self._is_closing:
+        if self._is_closing or self.is_unusable:
             return
         self._is_closing = True
         link = self._link

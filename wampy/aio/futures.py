@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from wampy.errors import WampyError, as_declared
 from wampy.options import CancelMode, check_cancel_mode
 from wampy.session.futures import Waiter, value_of
-from wampy.session.handles import Handle
+from wampy.session.handles import GivenUp, Handle
 
 if TYPE_CHECKING:
     from wampy.aio.engine import AsyncEngine
@@ -75,6 +75,10 @@ class AsyncSetUp(AsyncWaiter):
             self.handle.bind_locked(self.link, message)
         return super().settle(message, error)
 
+    def heir(self) -> Waiter:
+        """Give what undoes it."""
+        return GivenUp(self.handle)
+
 
 class AsyncCallFuture:
     """The result of a call made by ``AsyncSession.call_async``; ``await`` it, any number of times.
@@ -98,6 +102,7 @@ class AsyncCallFuture:
         Raises:
             LocalProtocolError: the mode is none of the three.
         """
+        self._engine.check_usable()
         check_cancel_mode(mode)
         if self._task.done():
             return False
@@ -193,7 +198,7 @@ class AsyncProgressiveResults(AsyncIterator[Any]):
         """Cancel what is left. Idempotent; as ``ProgressiveResults.close``."""
         check_cancel_mode(mode)
         link = self._waiter.link
-        if self._is_over:
+        if self._is_over or self._engine.is_unusable:
             return
         if mode == "kill" and link is not None:
             self._engine.ask_to_cancel(link, self._waiter.request_id)
@@ -203,11 +208,11 @@ class AsyncProgressiveResults(AsyncIterator[Any]):
             self._engine.give_up(link, self._waiter.request_id, mode)
 
     def __del__(self) -> None:
-        """Cancel what nobody will take; later, for this may run while the lock is held."""
+        """Cancel what nobody will take, in a moment: this may run in any thread, at any time."""
         link = self._waiter.link
         if not self._is_over and link is not None:
             self._is_over = True
-            link.abandoned.append(self._waiter.request_id)
+            self._engine.give_up_later(link, self._waiter.request_id)
 
     async def aclose(self) -> None:
         """Cancel what is left, as ``contextlib.aclosing`` wants it."""

@@ -17,6 +17,7 @@ from wampy.aio.futures import (
 )
 from wampy.aio.handles import AsyncRegistration, AsyncSubscription
 from wampy.auth import Authentication
+from wampy.durations import seconds_of
 from wampy.errors import (
     ApplicationError,
     ConnectionLost,
@@ -119,12 +120,14 @@ class AsyncSession(AsyncEngine):
         Raises:
             what ``Session`` and ``Session.begin`` raise.
         """
+        self.check_usable()
         if self._is_closing:
             raise SessionClosed("the session has ended")
         if self._is_begun:
             return
+        self._loop = asyncio.get_running_loop()
         link = await self._connect(
-            time.monotonic() + (self._timeout_s if timeout is None else timeout)
+            time.monotonic() + (self._timeout_s if timeout is None else seconds_of(timeout))
         )
         self._is_begun = True
         self._use(link)
@@ -136,6 +139,7 @@ class AsyncSession(AsyncEngine):
 
         As ``Session.drain``.
         """
+        timeout = seconds_of(timeout)
         deadline = time.monotonic() + timeout
         try:
             await self.tear_down([*self.registrations, *self.subscriptions], timeout)
@@ -152,8 +156,11 @@ class AsyncSession(AsyncEngine):
 
     async def wait_closed(self, timeout: float | None = None) -> bool:
         """Wait until the Session is over for good; whether it is. As ``Session.wait_closed``."""
+        if self._is_forked:
+            return True
         try:
-            await asyncio.wait_for(self._over.wait(), timeout)
+            wait_s = None if timeout is None else seconds_of(timeout)
+            await asyncio.wait_for(self._over.wait(), wait_s)
         except TimeoutError:
             return False
         return True
@@ -210,7 +217,7 @@ class AsyncSession(AsyncEngine):
             return await self.request(
                 lambda protocol: protocol.call(uri, args, kwargs, options, timeout),
                 waiter,
-                self._timeout_s if timeout is None else timeout,
+                self._timeout_s if timeout is None else seconds_of(timeout),
                 uri,
             )
         except ApplicationError as error:
@@ -251,7 +258,7 @@ class AsyncSession(AsyncEngine):
         The timeout counts from part to part. The call is made with the first step; as
         ``Session.call_progress`` otherwise.
         """
-        timeout_s = self._timeout_s if timeout is None else timeout
+        timeout_s = self._timeout_s if timeout is None else seconds_of(timeout)
         wanted = {**(options or {}), "receive_progress": True}
         waiter = AsyncProgressWaiter()
         return AsyncProgressiveResults(
@@ -279,7 +286,7 @@ class AsyncSession(AsyncEngine):
 
         As ``Session.call_parts``; the parts may come from an asynchronous iterable.
         """
-        timeout_s = self._timeout_s if timeout is None else timeout
+        timeout_s = self._timeout_s if timeout is None else seconds_of(timeout)
         waiter = AsyncWaiter()
         iterator = _each(parts)
         nothing = CallResult()
@@ -333,7 +340,7 @@ class AsyncSession(AsyncEngine):
         **kwargs: Any,
     ) -> int | None:
         """Publish an event; as ``Session.publish``."""
-        timeout_s = self._timeout_s if timeout is None else timeout
+        timeout_s = self._timeout_s if timeout is None else seconds_of(timeout)
         wanted = {**(options or {}), "acknowledge": True} if acknowledge else options
         waiter = AsyncWaiter() if acknowledge else None
         deadline = time.monotonic() + timeout_s
@@ -363,7 +370,9 @@ class AsyncSession(AsyncEngine):
         """Have a handler called for each event of a topic; as ``Session.subscribe``."""
         wanted = subscription_options(topic, match, options)
         subscription = AsyncSubscription(cast(Any, self), topic, handler, wanted)
-        await self.set_up([subscription], self._timeout_s if timeout is None else timeout)
+        await self.set_up(
+            [subscription], self._timeout_s if timeout is None else seconds_of(timeout)
+        )
         return subscription
 
     # ------------------------------------------------------------------ procedures
@@ -394,7 +403,9 @@ class AsyncSession(AsyncEngine):
             is_debug=debug,
             is_progressive=progressive,
         )
-        await self.set_up([registration], self._timeout_s if timeout is None else timeout)
+        await self.set_up(
+            [registration], self._timeout_s if timeout is None else seconds_of(timeout)
+        )
         return registration
 
     async def _undo(self, handle: Any, timeout: float | None) -> None:

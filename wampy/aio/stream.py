@@ -42,6 +42,8 @@ class AsyncTransport(asyncio.Protocol):
 
     def __init__(self, address: Address) -> None:
         self.url = address.url
+        #: How many bytes were handed to asyncio.
+        self.sent_bytes = 0
         self.is_tls = address.is_secure
         self.is_private = address.is_unix or address.is_secure
         self.on_frames: Callable[[list[Frame]], None] | None = None
@@ -121,6 +123,7 @@ class AsyncTransport(asyncio.Protocol):
         """Send; does not wait: see ``drained``. Gives how many bytes that were."""
         if not self._transport.is_closing():
             self._transport.write(data)
+        self.sent_bytes += len(data)
         return len(data)
 
     async def drained(self) -> None:

@@ -117,6 +117,8 @@ def frame(kind: FrameKind, payload: bytes) -> bytes:
 class FrameReader:
     """Cuts a byte stream into frames, wherever it was cut on its way; not thread-safe.
 
+    ``feed`` that is interrupted (Ctrl-C) has done nothing, and may be called again with the same.
+
     Args:
         max_bytes: the longest payload that is taken.
     """
@@ -137,10 +139,15 @@ class FrameReader:
             raise RemoteProtocolError(self._fault)
         buffer = self._buffer
         if buffer or type(received) is not bytes:
+            kept = len(buffer)
             buffer += received
             frames: list[Frame] = []
-            with memoryview(buffer) as view:
-                start = self._cut(view, frames)
+            try:
+                with memoryview(buffer) as view:
+                    start = self._cut(view, frames)
+            except BaseException:
+                del buffer[kept:]  # interrupted: as if it had not come, for it comes again
+                raise
             del buffer[:start]
             return frames
         # Mostly whole frames come and none waits: no byte is copied more than once.

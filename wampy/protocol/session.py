@@ -173,7 +173,8 @@ class ClientProtocol:
         self._authentication = copy.copy(authentication or Anonymous())
         self._agent = agent
         self._roles = DEFAULT_ROLES if roles is None else roles
-        self._ids = IdSequence()
+        #: Of requests.
+        self.ids = IdSequence()
         self._pending: dict[int, int] = {}
         self._given_up: dict[int, None] = {}
         #: The highest request id that _given_up has had to forget.
@@ -353,15 +354,37 @@ class ClientProtocol:
         """Take note that the answer to a call came and could not be taken: it was too long."""
         self._pending.pop(request_id, None)
 
+    def receive_again(self, message: Message) -> Reply | None:
+        """Take an answer of which it is not known whether it was taken: that was interrupted.
+
+        Returns:
+            what it means, whether or not it was pending; None: no answer, or none that may be taken
+            twice.
+        """
+        error, answer = None, None
+        if isinstance(message, Error):
+            args = message.args or ()
+            error = request_error(message.error, args, message.kwargs, message.details)
+        elif isinstance(message, Result) and (message.details or {}).get("progress"):
+            return None
+        elif type(message) in _ANSWERS and message.request_id:  # type: ignore[attr-defined]
+            answer = message
+        else:
+            return None
+        request_id: int = message.request_id  # type: ignore[attr-defined]
+        self._pending.pop(request_id, None)
+        self._given_up.pop(request_id, None)
+        return Reply(request_id, answer, error)
+
     def withdraw(self, request_id: int) -> None:
         """Take back a request that was made but never sent: its id is used again.
 
         Only for the request made last, before any other; ids on the wire have no gaps. Any other
         has been sent, and stays as it is.
         """
-        if request_id == self._ids.last:
+        if request_id == self.ids.last:
             self._pending.pop(request_id, None)
-            self._ids.take_back(request_id)
+            self.ids.take_back(request_id)
 
     def publish(
         self,
@@ -544,7 +567,7 @@ class ClientProtocol:
     def _is_settled(self, request_id: int) -> bool:
         """Whether a request with this id was made, and nothing is expected for it."""
         return (
-            request_id <= self._ids.last
+            request_id <= self.ids.last
             and request_id not in self._pending
             and request_id not in self._given_up
         )
@@ -574,7 +597,7 @@ class ClientProtocol:
     def _request(self, kind: int | None) -> int:
         if self.state is not SessionState.ESTABLISHED:
             self._enter(SessionEvent.SEND_REQUEST)
-        request_id = self._ids.next()
+        request_id = self.ids.next()
         if kind is not None:
             self._pending[request_id] = kind
         return request_id

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import logging
-import threading
+import os
+from sys import is_finalizing
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 from wampy.dispatch import Dispatcher
-from wampy.errors import LocalProtocolError, RequestTimeout, WampyError
+from wampy.errors import LocalProtocolError, RequestTimeout, SessionClosed, WampyError
 from wampy.protocol.passthru import is_packed
 from wampy.session.futures import CallResult
+from wampy.session.locking import SessionLock
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from wampy.options import CancelMode
     from wampy.session.futures import Waiter
+    from wampy.session.handles import Handle, Registration, Subscription
     from wampy.session.jobs import InvocationJob
     from wampy.session.link import Link
 
@@ -43,9 +50,67 @@ class Answering:
     url: str
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = SessionLock()
         self.dispatcher = Dispatcher()
         self._dropped_count = 0
+        self._link: Link | None = None
+        self.registrations: list[Registration] = []
+        self.subscriptions: list[Subscription] = []
+        #: Made before a fork, seen after it: its threads are in the other process.
+        self._is_forked = False
+        _all.add(self)
+
+    @property
+    def is_unusable(self) -> bool:
+        """Whether this is the child of a fork, or the end of the interpreter."""
+        return self._is_forked or is_finalizing()
+
+    def check_usable(self) -> None:
+        """Refuse to work in a child of the process that made this, and at the interpreter's end.
+
+        Raises:
+            SessionClosed: it is one of these.
+        """
+        if self._is_forked:
+            raise SessionClosed(
+                f"the session with {self.url} was made before a fork, and is the parent process's; "
+                "make one in this process"
+            )
+        if is_finalizing():
+            # Threads have stopped where they were, some with a lock in their hands.
+            raise SessionClosed(f"the session with {self.url} ends with the interpreter")
+
+    def give_up(self, link: Link, request_id: int, mode: CancelMode = "killnowait") -> None:
+        """Forget a request; CANCEL it if it is a call. Does not block."""
+        raise NotImplementedError
+
+    def take_back(self, handles: Sequence[Handle]) -> None:
+        """Undo what was asked for, and is not wanted any more. Does not wait for the Router."""
+        link = self._link
+        with self._lock:
+            self.registrations = [one for one in self.registrations if one not in handles]
+            self.subscriptions = [one for one in self.subscriptions if one not in handles]
+            asked = dict(link.pending) if link is not None else {}
+        if link is None:
+            return
+        for request_id, pending in asked.items():
+            if getattr(pending, "handle", None) in handles:
+                self.give_up(link, request_id)
+        for handle in handles:
+            request = handle.prepare_undoing()
+            if request is not None:
+                with self._lock:
+                    if link.is_open:
+                        link.post_locked(request(link.protocol))
+                handle.undone(link)
+        self.flush(link)
+
+    def _forget(self) -> None:
+        """Let go of everything, in the child of a fork: threads and connection are the parent's."""
+        self._is_forked = True
+        self._lock.forget()
+        if self._link is not None:
+            self._link.forget()
 
     @property
     def timeout_s(self) -> float:
@@ -147,3 +212,16 @@ class Answering:
                 link.post_error_locked(request_id, RUNTIME_ERROR, [text], {})
         if not job.is_inline:
             self.flush(link)
+
+
+#: All there are in this process.
+_all: WeakSet[Answering] = WeakSet()
+
+
+def _note_fork() -> None:
+    """Take the Sessions of the parent out of use, in its child."""
+    for session in tuple(_all):
+        session._forget()
+
+
+os.register_at_fork(after_in_child=_note_fork)

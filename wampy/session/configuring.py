@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from wampy.auth import Anonymous, Authentication, Ticket
+from wampy.durations import seconds_of
 from wampy.protocol.session import ClientProtocol
 from wampy.serializers import SERIALIZERS
 from wampy.transports import ConnectOptions
@@ -44,8 +45,8 @@ def session_options(
         hooks: ``on_join``, ``on_leave`` and ``on_reconnect``.
 
     Raises:
-        TypeError: the router has no URL.
-        ValueError: there is no such serializer.
+        TypeError: the router has no URL; a timeout is no number.
+        ValueError: there is no such serializer; a timeout is negative, or not a number.
     """
     url = router if isinstance(router, str) else getattr(router, "url", None)
     if not isinstance(url, str):
@@ -54,6 +55,7 @@ def session_options(
         hint = ": pip install 'wampy-stack[cbor]'" if serializer == "cbor" else ""
         raise ValueError(f"no serializer {serializer!r}, but {', '.join(SERIALIZERS)}{hint}")
     name: str = realm or getattr(router, "realm", None) or "realm1"
+    interval_s = seconds_of(ping_interval, "ping_interval")
     ca, certificate, key, proxy = files
     on_join, on_leave, on_reconnect = hooks
     return name, {
@@ -62,8 +64,8 @@ def session_options(
         "serializers": tuple(SERIALIZERS) if serializer is None else (serializer,),
         "has_secret": method.sends_secret,
         "reconnects": reconnect,
-        "timeout_s": timeout,
-        "ping": (ping_interval, min(PING_TIMEOUT_S, ping_interval)),
+        "timeout_s": seconds_of(timeout),
+        "ping": (interval_s, min(PING_TIMEOUT_S, interval_s)),
         "options": ConnectOptions(ca=ca, certificate=certificate, key=key, proxy=proxy),
         "on_join": on_join,
         "on_leave": on_leave,

@@ -12,14 +12,13 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import random
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
-from weakref import WeakSet
+from threading import get_ident
+from typing import Any
 
 from wampy.errors import (
     ConnectionLost,
@@ -31,13 +30,10 @@ from wampy.errors import (
 from wampy.messages import Abort
 from wampy.protocol.session import ClientProtocol
 from wampy.session.answering import Answering
-from wampy.session.futures import Waiter
+from wampy.session.futures import Changes, Waiter
 from wampy.session.link import Link, link_over
 from wampy.session.reading import Turn
 from wampy.transports import Address, ConnectOptions, connect, parse_url
-
-if TYPE_CHECKING:
-    from wampy.session.handles import Registration, Subscription
 
 #: The name is part of the contract: shells and log configurations know it.
 logger = logging.getLogger("wampy.wamp.session")
@@ -51,6 +47,8 @@ MAX_BACKOFF_S = 5.0
 ATTEMPT_S = 5.0
 #: Seconds that a GOODBYE may take to be answered.
 FAREWELL_S = 1.0
+#: How long ``end`` waits for all of it, in seconds.
+END_S = 5.0
 #: So many ids of former Sessions are remembered.
 _FORMER_IDS = 10
 _LOCAL_HOSTS = ("localhost", "127.", "::1")
@@ -107,23 +105,21 @@ class Connecting(Answering):
         self._on_leave = on_leave
         self._on_reconnect = on_reconnect
         self._turn = Turn(self._lock)
-        self._joined = threading.Condition(self._lock)
-        self._link: Link | None = None
+        #: For who waits until the Session is joined, lost, or over.
+        self._changes = Changes(self._lock)
         self._is_begun = False
         self._closing = threading.Event()
-        #: Set when there will be no connection any more.
-        self._over = threading.Event()
-        #: Made before a fork, seen after it: its threads are in the other process.
-        self._is_forked = False
-        _sessions.add(self)
+        #: Whether there will be no connection any more; and whether all of ``end`` is done.
+        self._is_over = False
+        self._is_ended = False
+        #: Ends the Session for the main thread, which may be interrupted.
+        self._ender: threading.Thread | None = None
         #: Our ids of before: of Sessions that the Router may not have missed yet.
         self._former_ids: deque[int] = deque(maxlen=_FORMER_IDS)
         self._last_failure: WampyError | None = None
         self._threads: list[threading.Thread] = []
         self._callbacks: deque[Callable[[], Any]] = deque()
         self._is_calling_back = False
-        self.registrations: list[Registration] = []
-        self.subscriptions: list[Subscription] = []
 
     def _read(self, link: Link, timeout_s: float) -> bool:
         """Receive once; False when the connection is lost."""
@@ -152,7 +148,7 @@ class Connecting(Answering):
             JoinRejected, ConnectionLost, RequestTimeout, RemoteProtocolError.
         """
         welcome = Waiter()
-        timeout_s = deadline - time.monotonic()
+        timeout_s = max(0.0, deadline - time.monotonic())
         with self._lock:
             link.welcome = welcome
             logger.info('sending "%s" message', "HELLO")
@@ -178,7 +174,7 @@ class Connecting(Answering):
         """Take note that a Link is joined: who waited for that goes on."""
         if link.welcome is not None:
             link.welcome.settle(None, None)
-        self._joined.notify_all()
+        self._changes.tell_locked()
 
     def lose(self, link: Link, error: WampyError) -> None:
         """Take note that a connection is lost: fail what is pending. Idempotent.
@@ -197,7 +193,7 @@ class Connecting(Answering):
             for handle in (*self.registrations, *self.subscriptions):
                 handle.is_active = False
                 handle.id = None
-            self._joined.notify_all()
+            self._changes.tell_locked()
             self._turn.wake_standby_locked()
         link.transport.abort()
         for pending, failure in settled:
@@ -207,7 +203,9 @@ class Connecting(Answering):
                 logger.warning("%s", error)
             self._call_back(self._on_leave)
         if not self._reconnects:
-            self._over.set()
+            with self._lock:
+                self._is_over = True
+                self._changes.tell_locked()
 
     def _complain(self, link: Link, error: RemoteProtocolError) -> None:
         """Tell the Router that it broke the protocol, as the spec wants it, if it still listens."""
@@ -279,61 +277,70 @@ class Connecting(Answering):
             logger.exception("%r failed", callback)
 
     def _close(self) -> None:
-        """End for good: GOODBYE, then threads and socket. Idempotent, bounded to a few seconds."""
-        if self._is_forked:
-            # The connection is the other process's, which goes on with it.
+        """End for good: GOODBYE, then threads and socket. Idempotent, bounded to a few seconds.
+
+        All of it is done when this returns, whoever began with it; but not in a signal handler, or
+        a callback, that runs in the middle of what it would have to wait for: then it is done in
+        the background, as soon as that goes on.
+        """
+        if self.is_unusable:
+            # Of a fork: the connection is the other process's, which goes on with it. At the end
+            # of the interpreter: threads have stopped where they were, with locks in their hands.
             return
+        me = get_ident()
+        if me != threading.main_thread().ident:
+            self._end_here(me)
+            return
+        # An exception may come out of any line here, and would leave the rest undone. So another
+        # thread does it; who is interrupted and calls again waits for that one.
+        if self._ender is None:
+            self._ender = threading.Thread(target=self._end_here, args=(me,), name="wampy end")
+        if self._ender.ident is None:
+            try:
+                self._ender.start()
+            except RuntimeError:  # started meanwhile, by a signal handler; or no more threads
+                if self._ender.ident is None:
+                    self._end_here(me)
+        if self._lock.is_owned():
+            return
+        wait_s = FAREWELL_S if self._turn.owner == me else END_S
+        self._changes.wait_for(lambda: self._is_ended, time.monotonic() + wait_s)
+
+    def _end_here(self, caller: int) -> None:
+        """End in this thread, for the thread that called ``end``."""
+        readers = get_ident(), caller
         with self._lock:
-            if self._closing.is_set():
-                return
+            is_first = not self._closing.is_set()
             # From here on the Session's threads end; who reads is the one that waits below.
             self._closing.set()
             link = self._link
             farewell = None
-            if link is not None and link.is_open:
+            if is_first and link is not None and link.is_open:
                 link.farewell = farewell = Waiter()
                 link.post_locked(link.protocol.goodbye())
+        if not is_first:
+            if self._turn.owner not in readers and threading.current_thread() not in self._threads:
+                self._changes.wait_for(lambda: self._is_ended, time.monotonic() + END_S)
+            return
         if link is not None and farewell is not None:
             self.flush(link)
-            self.wait_for(link, farewell, time.monotonic() + FAREWELL_S)
+            if self._turn.owner not in readers:
+                self.wait_for(link, farewell, time.monotonic() + FAREWELL_S)
         self.dispatcher.stop()
         if link is not None:
             self.lose(link, SessionClosed("the session has ended"))
         with self._lock:
-            self._joined.notify_all()
+            self._changes.tell_locked()
             self._turn.wake_standby_locked()
             threads = list(self._threads)
         for thread in threads:
-            if thread is not threading.current_thread():
+            if thread.ident not in readers and thread.ident is not None:
                 thread.join(FAREWELL_S)
         with self._lock:
             is_free = self._turn.take_locked()
             link = self._link
         if link is not None and is_free:
             link.close()
-        self._over.set()
-
-    def check_fork(self) -> None:
-        """Refuse to work in a child of the process that made this.
-
-        Raises:
-            SessionClosed: this is one.
-        """
-        if self._is_forked:
-            raise SessionClosed(
-                f"the session with {self.url} was made before a fork, and is the parent process's; "
-                "make one in this process"
-            )
-
-
-#: All there are in this process.
-_sessions: WeakSet[Connecting] = WeakSet()
-
-
-def _note_fork() -> None:
-    """Mark the Sessions of the parent, in its child, whose locks may be held for ever."""
-    for session in _sessions:
-        session._is_forked = True
-
-
-os.register_at_fork(after_in_child=_note_fork)
+        with self._lock:
+            self._is_over = self._is_ended = True
+            self._changes.tell_locked()

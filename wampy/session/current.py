@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from wampy.dispatch import CURRENT
+from wampy.durations import seconds_of
 from wampy.errors import Interrupted, LocalProtocolError
 from wampy.session.futures import CallResult, Waiter
 from wampy.session.jobs import EventJob, InvocationJob
@@ -120,7 +121,7 @@ class CallContext:
             Interrupted: the caller canceled.
         """
         self.check_canceled()
-        self._job.engine.wait_for(None, Waiter(), time.monotonic() + seconds)
+        self._job.engine.wait_for(None, Waiter(), time.monotonic() + seconds_of(seconds, "seconds"))
 
 
 class EventContext:

@@ -5,23 +5,43 @@ Rules, beside those of ``connecting``:
 - One thread reads at a time (``reading``). Session threads are all alike: they stand by, read, run
   quick handlers, and bring a lost connection back.
 - Every wait has a deadline, or ends when the connection or the Session does.
+- An exception may come out of any line in the main thread: Ctrl-C, a signal handler that raises.
+  Whoever it concerns undoes what was half done, where the exception passes: ``post`` a request that
+  has no id on the wire yet, or cancels it; ``_wait_for`` gives the turn back, ``_read`` deals once
+  more with what the Router answered. See also ``transports.stream``, ``link``, ``reading``.
+- A signal handler runs in the middle of what it interrupted. A request of it that would have to
+  wait for that is refused at once.
 """
 
 from __future__ import annotations
 
+import _thread
+import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from threading import get_ident
 from typing import Any
 
 from wampy.dispatch import CURRENT
-from wampy.errors import ConnectionLost, Interrupted, RequestTimeout, SessionClosed, WampyError
+from wampy.errors import (
+    ConnectionLost,
+    Interrupted,
+    LocalProtocolError,
+    ProtocolError,
+    RequestTimeout,
+    SessionClosed,
+    WampyError,
+)
+from wampy.messages import Result
 from wampy.options import CancelMode
+from wampy.protocol.frames import Frame, FrameKind
 from wampy.protocol.session import ClientProtocol
 from wampy.session.connecting import Connecting, logger
-from wampy.session.futures import CallFuture, Waiter
+from wampy.session.futures import CallFuture, FuturesLock, Waiter
 from wampy.session.jobs import InvocationJob
 from wampy.session.link import Link
+from wampy.session.reading import HOLDERS, holds_turn
 from wampy.session.receiving import take
 
 #: What is answered waits at most so long, in seconds, for the next answer to go out with it.
@@ -34,6 +54,21 @@ _DELIVERY_S = 0.001
 Request = Callable[[ClientProtocol], Any]
 
 
+_NESTED = (
+    "the session is at work in this very thread, and this would wait for itself: from a signal "
+    "handler, or a callback of a future, leave it to another thread (a handler may call end)"
+)
+
+
+def _refusal() -> LocalProtocolError:
+    """Make the error for a request from the midst of the Session's own work."""
+    return LocalProtocolError(_NESTED)
+
+
+def _is_refusal(error: BaseException) -> bool:
+    return isinstance(error, LocalProtocolError) and error.args == (_NESTED,)
+
+
 class Engine(Connecting):
     """What a Session is made of, below its public face. Thread-safe. Arguments: as Connecting."""
 
@@ -41,8 +76,9 @@ class Engine(Connecting):
         super().__init__(url, **options)
         self._gives_turn = False
         self._flushed_at = 0.0
-        #: What all CallFutures tell their changes by.
-        self.futures_changed = threading.Condition()
+        #: What all CallFutures guard their state by.
+        self.futures_changed = FuturesLock()
+        self._main = threading.main_thread().ident
 
     # ------------------------------------------------------------------ requests
 
@@ -68,32 +104,44 @@ class Engine(Connecting):
             RequestTimeout: it did not come back in time, or takes no more.
             SerializationError, MessageTooLong, LocalProtocolError: the message cannot be sent.
         """
-        self.check_fork()
-        while True:
-            link = self._link
-            if link is not None and not link.throttle(deadline):
-                raise RequestTimeout(f"the router at {self.url} takes nothing more")
-            with self._lock:
+        self.check_usable()
+        if self._lock.is_owned():
+            raise _refusal()
+        try:
+            while True:
                 link = self._link
-                if link is not None and link.is_open:
-                    message = make(link.protocol)
-                    try:
-                        link.post_locked(message)
-                    except WampyError:
-                        if message.request_id is not None:
-                            link.protocol.withdraw(message.request_id)
-                        raise
-                    if pending is not None:
-                        pending.link = link
-                        pending.request_id = message.request_id
-                        link.pending[message.request_id] = pending
-                        due_at = pending.deadline
-                        if due_at is not None and due_at < link.tick_at:
-                            link.tick_at = due_at
-                    break
-                self._await_join_locked(deadline, waits_for_join)
+                if link is not None and not link.throttle(deadline):
+                    raise RequestTimeout(f"the router at {self.url} takes nothing more")
+                with self._lock:
+                    link = self._link
+                    if link is not None and link.is_open:
+                        self._post_locked(link, make, pending)
+                        break
+                self._await_join(deadline, waits_for_join)
+        except WampyError:
+            raise
+        except BaseException:
+            if self._link is not None:
+                self.flush(self._link)  # what there is to cancel
+            raise
         self.flush(link)
         return link
+
+    def _post_locked(self, link: Link, make: Request, pending: Waiter | CallFuture | None) -> None:
+        last_id, posted_bytes = link.protocol.ids.last, link.posted_bytes
+        try:
+            message = make(link.protocol)
+            link.post_locked(message)
+            if pending is not None:
+                pending.link = link
+                pending.request_id = message.request_id
+                link.pending[message.request_id] = pending
+                due_at = pending.deadline
+                if due_at is not None and due_at < link.tick_at:
+                    link.tick_at = due_at
+        except BaseException:
+            link.retract_locked(pending, last_id, posted_bytes)
+            raise
 
     def post_part(
         self, link: Link, waiter: Waiter, request: tuple[Any, ...], deadline: float
@@ -108,23 +156,31 @@ class Engine(Connecting):
         """
         if not link.throttle(deadline):
             raise RequestTimeout(f"the router at {self.url} takes nothing more")
+        if self._lock.is_owned():
+            raise _refusal()
         with self._lock:
             if waiter.is_done or not link.is_open:
                 return
             link.post_locked(link.protocol.call_part(waiter.request_id, *request))
         self.flush(link)
 
-    def _await_join_locked(self, deadline: float, waits_for_join: bool) -> None:
-        """Wait until the Session is joined; gives the lock up meanwhile."""
-        if self._closing.is_set():
-            raise SessionClosed("the session has ended")
-        if not self._is_begun:
-            raise SessionClosed("the session has not begun: call begin() first")
-        if not self._reconnects or not waits_for_join:
-            error = self._last_failure or (self._link.error if self._link else None)
-            raise ConnectionLost(f"not connected to {self.url}: {error or 'connection lost'}")
-        remaining = deadline - time.monotonic()
-        if remaining <= 0 or not self._joined.wait(remaining):
+    def _await_join(self, deadline: float, waits_for_join: bool) -> None:
+        """Wait until the Session is joined, or something has changed about that."""
+
+        def is_answered() -> bool:
+            link = self._link
+            if link is not None and link.is_open:
+                return True
+            if self._closing.is_set():
+                raise SessionClosed("the session has ended")
+            if not self._is_begun:
+                raise SessionClosed("the session has not begun: call begin() first")
+            if not self._reconnects or not waits_for_join:
+                error = self._last_failure or (link.error if link else None)
+                raise ConnectionLost(f"not connected to {self.url}: {error or 'connection lost'}")
+            return False
+
+        if not self._changes.wait_for(is_answered, deadline):
             why = f": {self._last_failure}" if self._last_failure else ""
             raise RequestTimeout(f"not connected to {self.url} in time{why}")
 
@@ -137,8 +193,19 @@ class Engine(Connecting):
             and what ``post`` raises.
         """
         deadline = time.monotonic() + timeout_s
-        self.post(make, waiter, deadline)
-        return self.answer_to(waiter, deadline, timeout_s, what)
+        try:
+            self.post(make, waiter, deadline)
+            return self.answer_to(waiter, deadline, timeout_s, what)
+        except WampyError:
+            raise
+        except BaseException:
+            self.leave(waiter)
+            raise
+
+    def leave(self, waiter: Waiter | CallFuture) -> None:
+        """Forget a request, wherever it is: an exception came out of who waits for it."""
+        if waiter.link is not None:
+            self.give_up(waiter.link, waiter.request_id)
 
     def answer_to(self, waiter: Waiter, deadline: float, timeout_s: float, what: str) -> Any:
         """Wait for the answer to a request that was posted; as ``request``."""
@@ -146,7 +213,7 @@ class Engine(Connecting):
         assert link is not None
         try:
             is_there = waiter.is_done or self.wait_for(link, waiter, deadline)
-        except Interrupted:
+        except BaseException:
             self.give_up(link, waiter.request_id)
             raise
         if not is_there:
@@ -158,25 +225,50 @@ class Engine(Connecting):
 
     def give_up(self, link: Link, request_id: int, mode: CancelMode = "killnowait") -> None:
         """Forget a request; CANCEL it if it is a call. Does not block."""
+        if self._lock.is_owned():
+            self.give_up_later(link, request_id)
+            return
         with self._lock:
-            if link.pending.pop(request_id, None) is None or not link.is_joined:
-                return
-            message = link.protocol.give_up(request_id, mode)
-            if message is not None:
-                link.post_locked(message)
+            link.give_up_locked(request_id, mode)
         self.flush(link)
+
+    def give_up_later(self, link: Link, request_id: int) -> None:
+        """Have a request given up in a moment. Takes no lock: for ``__del__``, signal handlers."""
+        link.abandoned.append(request_id)
+        if link.is_alive and not link.is_sweeping:
+            link.is_sweeping = True
+            try:
+                # Not a threading.Thread, whose making takes locks of its own.
+                _thread.start_new_thread(self._sweep, (link,))
+            except RuntimeError:
+                link.is_sweeping = False  # no more threads; there is another look at each tick
+
+    def _sweep(self, link: Link) -> None:
+        """Give up what was left behind."""
+        while link.is_sweeping:
+            while link.abandoned:
+                self.give_up(link, link.abandoned.popleft())
+            link.is_sweeping = False
+            # What came after the last look, and before the line above.
+            if link.abandoned:
+                link.is_sweeping = True
 
     def ask_to_cancel(self, link: Link, request_id: int) -> bool:
         """CANCEL a call and wait on: its answer comes when the Callee has ended. Does not block.
 
         Returns False when it has its answer.
         """
+        self.check_usable()
+        if self._lock.is_owned():
+            raise _refusal()
         with self._lock:
-            if request_id not in link.pending or not link.is_joined:
-                return False
-            link.post_locked(link.protocol.ask_to_cancel(request_id))
+            is_asked = link.ask_to_cancel_locked(request_id)
         self.flush(link)
-        return True
+        return is_asked
+
+    def _forget(self) -> None:
+        super()._forget()
+        self.futures_changed.forget()
 
     def expire(self, future: CallFuture) -> None:
         """Finish a future whose deadline has passed."""
@@ -194,7 +286,7 @@ class Engine(Connecting):
         Raises:
             Interrupted: this is a handler's thread, and its caller has canceled the call; once.
         """
-        self.check_fork()
+        self.check_usable()
         job = CURRENT.get()
         if type(job) is not InvocationJob or job.is_told:
             return self._wait_for(link, waiter, deadline)
@@ -219,34 +311,53 @@ class Engine(Connecting):
 
     def _wait_for(self, link: Link | None, waiter: Waiter, deadline: float) -> bool:
         turn = self._turn
+        if turn.owner == get_ident():
+            self._refuse_nested()
         gate: threading.Lock | None = None
-        while True:
-            with self._lock:
+        try:
+            while True:
+                with self._lock:
+                    if gate is not None:
+                        turn.unfollow_locked(waiter)
+                        gate = None
+                    remaining = deadline - time.monotonic()
+                    if waiter.is_ready or remaining <= 0:
+                        turn.pass_on_locked()
+                        return waiter.is_ready
+                    leads = link is not None and link.is_alive and turn.take_locked()
+                    if not leads:
+                        gate = turn.follow_locked(waiter)
+                        self._gives_turn = True
                 if gate is not None:
-                    turn.unfollow_locked(waiter)
-                    gate = None
-                remaining = deadline - time.monotonic()
-                if waiter.is_ready or remaining <= 0:
-                    turn.pass_on_locked()
-                    return waiter.is_ready
-                leads = link is not None and link.is_alive and turn.take_locked()
-                if not leads:
-                    gate = turn.follow_locked(waiter)
-                    self._gives_turn = True
-            if gate is not None:
-                gate.acquire(timeout=remaining)
-                continue
-            assert link is not None
-            try:
+                    gate.acquire(timeout=remaining)
+                    continue
+                assert link is not None
                 while not waiter.is_ready and self._read(link, deadline - time.monotonic()):
                     if self.dispatcher.has_ready:
                         # Not here: a handler within a caller's wait would hold up the caller.
                         self.dispatcher.kick()
                     if time.monotonic() >= deadline:
                         break
-            finally:
+                if not link.is_alive and self._is_ended:
+                    link.close()  # who ended it, from a signal handler here, could not
                 with self._lock:
                     turn.release_locked(is_urgent=not link.is_alive or self._is_on_call_locked())
+        except BaseException:
+            # Whatever it is, and wherever it came out: nothing of this wait stays.
+            with self._lock:
+                turn.leave_locked(waiter)
+            raise
+
+    def _refuse_nested(self) -> None:
+        """Refuse to wait in the middle of reading; but mend a turn that is nobody's any more.
+
+        Raises:
+            LocalProtocolError: this is a signal handler, or a callback, in the thread that reads.
+        """
+        if get_ident() != self._main or holds_turn(sys._getframe(2)):
+            raise _refusal()
+        with self._lock:
+            self._turn.leave_locked(None)
 
     def wait_idle(self, timeout_s: float) -> bool:
         """Wait until no handler runs or waits to run; False when that took longer.
@@ -279,20 +390,90 @@ class Engine(Connecting):
         The caller has the turn. Returns False when the connection is lost.
         """
         wait_s = min(timeout_s, link.tick_at - time.monotonic())
+        frames: Sequence[Frame] = ()
+        others = None
         try:
             frames = link.transport.receive(max(0.0, wait_s))
             now = time.monotonic()
             if frames:
                 link.heard(now)
+                if len(link.pending) > 1 and self._turn.owner == self._main:
+                    others = link.pending.copy()
                 take(self, link, frames)
-            if now >= link.tick_at or link.abandoned:
+            if now >= link.tick_at:
                 self._tick(link, now)
-        except WampyError as error:
+        except BaseException as error:
+            self._read_failed(link, frames, others, error)
+        return link.is_alive
+
+    def _read_failed(
+        self,
+        link: Link,
+        frames: Sequence[Frame],
+        others: dict[int, Waiter | CallFuture] | None,
+        error: BaseException,
+    ) -> None:
+        """Say why the connection is lost; or mend what a signal handler has interrupted.
+
+        Raises:
+            the error, if it came from a signal handler: it is for whoever called.
+        """
+        is_ours = isinstance(error, ConnectionLost | ProtocolError) and not _is_refusal(error)
+        is_mains = get_ident() == self._main
+        if is_ours or (isinstance(error, WampyError) and not is_mains):
+            assert isinstance(error, WampyError)
             self.lose(link, link.fault or error)
-        except Exception as error:  # the reading thread: a bug here must not end in silence
+        elif is_mains:
+            try:
+                is_mended = self._take_again(link, frames, others or {})
+            except Exception:  # as below: it was none of a signal handler's
+                logger.exception("reading from %s failed", self.url)
+                is_mended = False
+            if not is_mended:
+                why = f"interrupted by {error!r} while the router's messages were dealt with"
+                self.lose(link, ConnectionLost(f"connection to {self.url} given up: {why}"))
+            raise error
+        elif isinstance(error, Exception):  # a bug here must not end in silence
             logger.exception("reading from %s failed", self.url)
             self.lose(link, ConnectionLost(f"connection to {self.url} given up: {error!r}"))
-        return link.is_alive
+        else:
+            raise error
+
+    def _take_again(
+        self, link: Link, frames: Sequence[Frame], others: dict[int, Waiter | CallFuture]
+    ) -> bool:
+        """Deal once more with answers of which it is not known whether they were dealt with.
+
+        Args:
+            link: read from.
+            frames: what came; dealing with it was interrupted.
+            others: what was pending then, if it was more than the request of this thread.
+
+        Returns:
+            whether it was answers only: all else must not be dealt with twice.
+        """
+        link.is_delivering = False
+        if any(kind is not FrameKind.MESSAGE for kind, _ in frames):
+            return False
+        messages = [link.serializer.decode(data) for _, data in frames]
+        settled = []
+        with self._lock:
+            for message in messages:
+                waiter = others.get(getattr(message, "request_id", 0))
+                reply = link.protocol.receive_again(message)
+                if reply is None:
+                    if type(message) is Result and (waiter is None or not waiter.takes_progress):
+                        continue  # a part that nobody takes
+                    return False
+                link.pending.pop(reply.request_id, None)
+                if isinstance(waiter, CallFuture):
+                    settled.append((waiter, reply))
+                elif waiter is not None and not waiter.is_done:
+                    waiter.settle(reply.message, reply.error)
+        for future, reply in settled:
+            future.resolve(reply.message, reply.error)
+        self.flush(link)
+        return True
 
     def _tick(self, link: Link, now: float) -> None:
         """Do what is due: pings, futures that nobody waits for, iterators that were dropped."""
@@ -303,8 +484,9 @@ class Engine(Connecting):
             if futures:
                 expired = [future for future in futures if future.deadline <= now]
                 link.tick_at = min(link.tick_at, now + _EXPIRY_S)
-        while link.abandoned:
-            self.give_up(link, link.abandoned.popleft())
+        if not link.is_sweeping:
+            while link.abandoned:
+                self.give_up(link, link.abandoned.popleft())
         for future in expired:
             self.expire(future)
         self.flush(link)
@@ -386,3 +568,6 @@ class Engine(Connecting):
             self._flushed_at = now
             if self._link is not None:
                 self.flush(self._link)
+
+
+HOLDERS.add(Engine._wait_for.__code__)

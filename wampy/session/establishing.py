@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from wampy.durations import seconds_of
 from wampy.errors import (
     ConnectionLost,
     ProcedureAlreadyExists,
@@ -53,22 +54,31 @@ class Establishing(Engine):
             the first error; those that came about stay.
         """
         deadline = time.monotonic() + timeout_s
-        self.check_fork()
-        failures = self._establish(handles, deadline, ghost_s)
-        if failures:
-            raise next(iter(failures.values()))
-        with self._lock:
-            for handle in handles:
-                kept: list[Any] = (
-                    self.registrations if isinstance(handle, Registration) else self.subscriptions
-                )
-                if handle not in kept:
-                    kept.append(handle)
+        self.check_usable()
+        try:
+            failures = self._establish(handles, deadline, ghost_s)
+            if failures:
+                raise next(iter(failures.values()))
+            with self._lock:
+                for handle in handles:
+                    kept: list[Any] = (
+                        self.registrations
+                        if isinstance(handle, Registration)
+                        else self.subscriptions
+                    )
+                    if handle not in kept:
+                        kept.append(handle)
+        except WampyError:
+            raise
+        except BaseException:
+            self.take_back(handles)  # interrupted: nobody has these handles
+            raise
 
     def _establish(
         self, handles: Sequence[Handle], deadline: float, ghost_s: float
     ) -> dict[Handle, WampyError]:
         """Send all requests, then wait for all answers; give what failed."""
+        timeout_s = max(0.0, deadline - time.monotonic())
         ghost_until = time.monotonic() + ghost_s
         pause_s, longest_s = _GHOST_PAUSE_S
         failures: dict[Handle, WampyError] = {}
@@ -76,13 +86,17 @@ class Establishing(Engine):
         while left:
             waiters = [SetUp(handle) for handle in left]
             failures = {}
-            for waiter in waiters:
-                self.post(waiter.handle.request, waiter, deadline)
+            try:
+                for waiter in waiters:
+                    self.post(waiter.handle.request, waiter, deadline)
+            except WampyError:
+                for waiter in waiters:
+                    self.leave(waiter)
+                raise
             for waiter in waiters:
                 if not waiter.is_done and not self.wait_for(waiter.link, waiter, deadline):
-                    if waiter.link is not None:
-                        self.give_up(waiter.link, waiter.request_id)
-                    waiter.error = self.timeout_of(waiter.handle.uri, 0.0)
+                    self.leave(waiter)
+                    waiter.error = self.timeout_of(waiter.handle.uri, timeout_s)
                 if waiter.error is not None:
                     failures[waiter.handle] = waiter.handle.error = waiter.error
             now = time.monotonic()
@@ -107,7 +121,7 @@ class Establishing(Engine):
             RequestTimeout: not all were confirmed in time.
         """
         deadline = time.monotonic() + timeout_s
-        self.check_fork()
+        self.check_usable()
         waiters: list[tuple[Handle, Waiter]] = []
         with self._lock:
             for handle in handles:
@@ -130,7 +144,7 @@ class Establishing(Engine):
             handle.undone(waiter.link)
 
     def _undo(self, handle: Handle, timeout: float | None) -> None:
-        self.tear_down([handle], self._timeout_s if timeout is None else timeout)
+        self.tear_down([handle], self._timeout_s if timeout is None else seconds_of(timeout))
 
     def _restore_in_background(self) -> None:
         with self._lock:
@@ -154,7 +168,7 @@ class Establishing(Engine):
                     left: list[Handle] = [
                         handle
                         for handle in (*self.subscriptions, *self.registrations)
-                        if not handle.is_active
+                        if handle.is_missing
                     ]
                 if not left:
                     self._is_restoring = False

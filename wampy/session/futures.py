@@ -5,16 +5,17 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from concurrent.futures._base import FINISHED, PENDING
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from wampy.errors import Interrupted, WampyError, as_declared
+from wampy.errors import WampyError, as_declared
 from wampy.options import CancelMode, check_cancel_mode
 from wampy.protocol.passthru import Arguments, is_packed, unpack
+from wampy.session.locking import SessionLock
 
 if TYPE_CHECKING:
     from wampy.session.engine import Engine
@@ -116,6 +117,10 @@ class Waiter:
     def resolve(self, message: Any, error: WampyError | None) -> None:
         """Do what needs no lock; nothing here."""
 
+    def heir(self) -> Waiter | None:
+        """Give what takes the answer if this one is given up; None: it is dropped."""
+        return None
+
     def take_error(self) -> WampyError:
         """Give the error, once: left here, it and the frames it is raised in hold each other."""
         error, self.error = self.error, None
@@ -138,6 +143,50 @@ class Waiter:
             self.gate.acquire(blocking=False)
             self.is_woken = False
         return self.gate
+
+
+class Changes:
+    """Threads that wait until something has changed; what a Condition is, and interruptible.
+
+    A Condition's own code is Python: an exception that comes out of the midst of it, such as
+    KeyboardInterrupt, leaves its lock taken, or given back twice.
+    """
+
+    def __init__(self, lock: SessionLock) -> None:
+        self._lock = lock
+        self._waiters: list[Waiter] = []
+
+    def tell_locked(self) -> None:
+        """Make them look again."""
+        for waiter in self._waiters:
+            waiter.wake()
+
+    def wait_for(self, is_due: Callable[[], bool], deadline: float | None) -> bool:
+        """Wait until ``is_due`` gives True; False at the deadline (monotonic seconds; None: none).
+
+        Args:
+            is_due: called under the lock; what it raises is passed on.
+            deadline: None waits as long as it takes.
+        """
+        waiter = Waiter()
+        try:
+            while True:
+                with self._lock:
+                    if is_due():
+                        return True
+                    if waiter not in self._waiters:
+                        self._waiters.append(waiter)
+                    gate = waiter.prepare()
+                timeout = -1.0
+                if deadline is not None:
+                    timeout = deadline - time.monotonic()
+                    if timeout <= 0:
+                        return False
+                gate.acquire(timeout=timeout)
+        finally:
+            with self._lock:
+                if waiter in self._waiters:
+                    self._waiters.remove(waiter)
 
 
 class ProgressWaiter(Waiter):
@@ -164,6 +213,22 @@ class ProgressWaiter(Waiter):
         return super().settle(message, error)
 
 
+class FuturesLock(SessionLock):  # type: ignore[misc]  # as SessionLock
+    """What futures of a Session use for a Condition: they are waited for in another way.
+
+    It is held for moments only, and is re-entrant, as ``concurrent.futures.wait`` needs it, which
+    takes those of all its futures at once. A Condition's ``with`` is Python code, and can be
+    interrupted between taking the lock and saying so.
+    """
+
+    def notify_all(self) -> None:
+        """Nobody waits here."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Do not wait: ``CallFuture.result`` has done so."""
+        return False
+
+
 class CallFuture(Future[Any]):
     """The result of a call made by ``Session.call_async``; ``concurrent.futures`` knows it.
 
@@ -176,9 +241,8 @@ class CallFuture(Future[Any]):
 
     def __init__(self, engine: Engine, procedure: str, timeout_s: float) -> None:
         # In place of Future's own: a Condition for each call would cost more than all the rest of
-        # it. Those of a Session share one, which is held for moments only and is re-entrant, as
-        # ``concurrent.futures.wait`` needs it, which takes those of all its futures at once.
-        self._condition = engine.futures_changed
+        # it. Those of a Session share a lock.
+        self._condition = engine.futures_changed  # type: ignore[assignment]
         self._state = PENDING
         self._result = None
         self._exception = None
@@ -197,6 +261,9 @@ class CallFuture(Future[Any]):
     def settle(self, message: Any, error: WampyError | None) -> bool:
         """Take the answer: it runs callbacks, so that is left for ``resolve``."""
         return True
+
+    def heir(self) -> None:
+        """Give None: the answer to a call that was given up is dropped."""
 
     def resolve(self, message: Any, error: WampyError | None) -> None:
         """Set the result or the error, run callbacks, wake who waits. Without any lock."""
@@ -230,7 +297,9 @@ class CallFuture(Future[Any]):
 
         Raises:
             LocalProtocolError: the mode is none of these.
+            SessionClosed: this is the child of a fork: the call is the parent process's.
         """
+        self._engine.check_usable()
         if mode == "kill":
             return self.link is not None and self._engine.ask_to_cancel(self.link, self.request_id)
         check_cancel_mode(mode)
@@ -275,10 +344,11 @@ class CallFuture(Future[Any]):
     def _wait(self, timeout: float | None) -> None:
         until = self.deadline
         if timeout is not None:
-            until = min(until, time.monotonic() + timeout)
+            until = min(until, time.monotonic() + max(0.0, timeout))
+        self._engine.check_usable()
         waiter = Waiter()
-        self._followers.append(waiter)
         try:
+            self._followers.append(waiter)
             if self.done():
                 return
             if not self._engine.wait_for(self.link, waiter, until) and not self.done():
@@ -286,7 +356,8 @@ class CallFuture(Future[Any]):
                     raise FutureTimeoutError
                 self._engine.expire(self)
         finally:
-            self._followers.remove(waiter)
+            if waiter in self._followers:
+                self._followers.remove(waiter)
 
 
 class ProgressiveResults(Iterator[Any]):
@@ -324,8 +395,8 @@ class ProgressiveResults(Iterator[Any]):
             deadline = time.monotonic() + self._timeout_s
             try:
                 has_more = self._engine.wait_for(self._link, waiter, deadline)
-            except Interrupted:
-                self.close()
+            except BaseException:
+                self.close()  # whatever it is: KeyboardInterrupt, Interrupted
                 raise
             if not has_more:
                 self.close()
@@ -351,7 +422,7 @@ class ProgressiveResults(Iterator[Any]):
             LocalProtocolError: the mode is none of these.
         """
         check_cancel_mode(mode)
-        if self._is_over:
+        if self._is_over or self._engine.is_unusable:
             return
         if mode == "kill":
             self._engine.ask_to_cancel(self._link, self._request_id)
@@ -360,7 +431,7 @@ class ProgressiveResults(Iterator[Any]):
             self._engine.give_up(self._link, self._request_id, mode)
 
     def __del__(self) -> None:
-        """Cancel what nobody will take; later, for this may run while the lock is held."""
+        """Cancel what nobody will take, in a moment: this may run while the lock is held."""
         if not self._is_over:
             self._is_over = True
-            self._link.abandoned.append(self._request_id)
+            self._engine.give_up_later(self._link, self._request_id)

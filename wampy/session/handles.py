@@ -35,6 +35,8 @@ class Handle:
         self.handler = handler
         self.options = dict(options)
         self.is_active = False
+        #: Whether the Router took it away: it is not asked for again, for that was on purpose.
+        self.is_revoked = False
         self.error: WampyError | None = None
         #: Whether the next request takes it away from a former Session of ours.
         self.replaces_ghost = False
@@ -52,6 +54,15 @@ class Handle:
         """Take the Router's confirmation, before anything that comes after it."""
         raise NotImplementedError
 
+    @property
+    def is_missing(self) -> bool:
+        """Whether it is to be asked for again: the Router does not know it, and should."""
+        return not self.is_active and not self.is_revoked
+
+    def undo_late_locked(self, link: Link, message: Any) -> None:
+        """Undo what the Router has confirmed when nobody waited for it any more."""
+        raise NotImplementedError
+
     def prepare_undoing(self) -> Callable[[ClientProtocol], Any] | None:
         """Give what makes the message that undoes it; None when there is nothing to undo."""
         raise NotImplementedError
@@ -61,7 +72,9 @@ class Handle:
         raise NotImplementedError
 
     def __repr__(self) -> str:
-        state = f"id {self.id}" if self.is_active else "inactive"
+        state = "revoked" if self.is_revoked else "inactive"
+        if self.is_active:
+            state = f"id {self.id}"
         return f"<{type(self).__name__} {self.uri} {state}>"
 
 
@@ -106,8 +119,14 @@ class Registration(Handle):
         """Take REGISTERED."""
         self.id = message.registration_id
         self.is_active = True
+        self.is_revoked = False
         self.error = None
         link.registrations[message.registration_id] = self
+
+    def undo_late_locked(self, link: Link, message: Any) -> None:
+        """Send UNREGISTER, unless another Registration of ours has the same id."""
+        if message.registration_id not in link.registrations:
+            link.post_locked(link.protocol.unregister(message.registration_id))
 
     def prepare_undoing(self) -> Callable[[ClientProtocol], Any] | None:
         """Give what makes UNREGISTER; calls are answered until that is confirmed."""
@@ -156,8 +175,24 @@ class Subscription(Handle):
         """Take SUBSCRIBED: the same id for several handlers of one topic."""
         self.id = message.subscription_id
         self.is_active = True
+        self.is_revoked = False
         self.error = None
         link.subscriptions.setdefault(message.subscription_id, []).append(self)
+
+    def undo_late_locked(self, link: Link, message: Any) -> None:
+        """Send UNSUBSCRIBE, unless others have this subscription or are about to."""
+        subscription_id = message.subscription_id
+        if subscription_id in link.subscriptions or subscription_id in link.raw_subscriptions:
+            return
+        for pending in link.pending.values():
+            other = getattr(pending, "handle", None)
+            if (
+                isinstance(other, Subscription)
+                and other.uri == self.uri
+                and other.options.get("match") == self.options.get("match")
+            ):
+                return  # it has the same id: who comes last undoes it
+        link.post_locked(link.protocol.unsubscribe(subscription_id))
 
     def prepare_undoing(self) -> Callable[[ClientProtocol], Any] | None:
         """Stop hearing events; give what makes UNSUBSCRIBE, for the last handler of the topic."""
@@ -200,6 +235,31 @@ class SetUp(Waiter):
         if error is None and self.link is not None:
             self.handle.bind_locked(self.link, message)
         return super().settle(message, error)
+
+    def heir(self) -> Waiter:
+        """Give what undoes it."""
+        return GivenUp(self.handle)
+
+
+class GivenUp(Waiter):
+    """In place of a SetUp that nobody waits for any more: a late confirmation is undone."""
+
+    __slots__ = ("handle",)
+
+    def __init__(self, handle: Handle) -> None:
+        super().__init__()
+        self.handle = handle
+
+    def settle(self, message: Any, error: WampyError | None) -> bool:
+        """Undo it; what is posted here goes out after the read that brought the confirmation."""
+        link = self.link
+        if error is None and link is not None and link.is_open:
+            self.handle.undo_late_locked(link, message)
+        return super().settle(message, error)
+
+    def heir(self) -> Waiter:
+        """Give itself."""
+        return self
 
 
 #: inspect.CO_COROUTINE and CO_ASYNC_GENERATOR; asking inspect itself touches much memory that

@@ -6,6 +6,10 @@ A reconnecting Session makes a new Link; a Link that is lost stays so. Rules:
   frames belong to the Session's lock: request ids leave in the order in which they were given.
 - Sending does not: frames are put into ``outbox`` under the lock, and ``flush`` sends them without
   it. One thread sends at a time; what others add meanwhile goes out with the next write.
+- An exception may come out of any line in the main thread (see ``transports.stream``). So nothing
+  leaves the outbox unnoticed: what is left of ``_piece`` follows from how much the transport has
+  sent, and what changes together is written on lines without a call between them. The lock that is
+  held while sending knows its thread: so who is interrupted can tell whether to give it back.
 - What waits to be sent is bounded: past QUEUED_BYTES, ``throttle`` makes callers wait.
 """
 
@@ -17,9 +21,11 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from wampy.errors import ConnectFailed, ConnectionLost, MessageTooLong, SessionClosed, WampyError
+from wampy.options import CancelMode
 from wampy.protocol.session import ClientProtocol
 from wampy.protocol.states import SessionState
 from wampy.serializers import SERIALIZERS
+from wampy.session.locking import SessionLock
 
 if TYPE_CHECKING:
     from wampy.session.futures import CallFuture, Waiter
@@ -117,18 +123,22 @@ class Link:
         #: Ids that belong to messages sent by hand.
         self.raw_registrations: set[int] = set()
         self.raw_subscriptions: set[int] = set()
-        #: Requests whose iterators were dropped; cancelled at the next tick.
+        #: Requests whose iterators were dropped, to be cancelled; and whether a thread does so.
         self.abandoned: deque[int] = deque()
+        self.is_sweeping = False
         #: Settled by WELCOME or ABORT; and by the answer to our GOODBYE.
         self.welcome: Waiter | None = None
         self.farewell: Waiter | None = None
         #: Whether what a read brought is on its way to the handlers; written under the lock.
         self.is_delivering = False
         self.outbox: deque[bytes] = deque()
-        self._send_lock = threading.Lock()
-        # Two counts, for they are written under two locks.
-        self._posted_bytes = 0
-        self._sent_bytes = 0
+        self._send_lock = SessionLock()
+        #: Bytes ever put into the outbox, handshake included; and those that have left it.
+        self.posted_bytes = transport.sent_bytes
+        self._taken_bytes = transport.sent_bytes
+        #: What left the outbox last, and how many frames that are in it are in here, too.
+        self._piece = b""
+        self._twice = 0
         self._has_sender = False  # written under _send_lock
         #: What the sending thread met.
         self.fault: WampyError | None = None
@@ -199,8 +209,52 @@ class Link:
 
     def post_frame_locked(self, frame: bytes) -> None:
         """Put a frame into the outbox."""
+        size = len(frame)
+        self.posted_bytes += size
         self.outbox.append(frame)
-        self._posted_bytes += len(frame)
+
+    def retract_locked(
+        self, pending: Waiter | CallFuture | None, last_id: int, posted_bytes: int
+    ) -> None:
+        """Undo a request of which an exception came out half way.
+
+        Args:
+            pending: waits for its answer.
+            last_id: the request id that was given last before it.
+            posted_bytes: what the count was before it.
+        """
+        request_id = self.protocol.ids.last
+        if request_id == last_id:
+            return
+        if self.posted_bytes == posted_bytes:
+            self.protocol.withdraw(request_id)
+        elif pending is not None:
+            self.pending[request_id] = pending
+            self.give_up_locked(request_id, "killnowait")
+
+    def give_up_locked(self, request_id: int, mode: CancelMode) -> None:
+        """Forget a request; CANCEL it if it is a call, see to it that a late REGISTERED is undone.
+
+        Nothing where it has its answer. ``flush`` is to follow.
+        """
+        pending = self.pending.pop(request_id, None)
+        if pending is None or not self.is_joined:
+            return
+        heir = pending.heir()
+        if heir is not None:
+            heir.link, heir.request_id = self, request_id
+            self.pending[request_id] = heir
+            return
+        message = self.protocol.give_up(request_id, mode)
+        if message is not None:
+            self.post_locked(message)
+
+    def ask_to_cancel_locked(self, request_id: int) -> bool:
+        """CANCEL a call and wait on; False where it has its answer. ``flush`` is to follow."""
+        if request_id not in self.pending or not self.is_joined:
+            return False
+        self.post_locked(self.protocol.ask_to_cancel(request_id))
+        return True
 
     def flush(self) -> None:
         """Send what is in the outbox, unless another thread does so. Does not block.
@@ -210,23 +264,24 @@ class Link:
         Raises:
             ConnectionLost: the Router is gone.
         """
-        outbox = self.outbox
-        while outbox and not self._has_sender and self._send_lock.acquire(blocking=False):
-            try:
+        outbox, lock = self.outbox, self._send_lock
+        try:
+            while (
+                outbox
+                and not self._has_sender
+                and not lock.is_owned()
+                and lock.acquire(blocking=False)
+            ):
                 while outbox and not self._has_sender:
-                    data = outbox.popleft()
-                    if outbox:
-                        data = self._join(data)
-                    sent = self.transport.send(data, 0.0)
-                    self._sent_bytes += sent
-                    if sent < len(data):
-                        outbox.appendleft(data[sent:])
-                        self._has_sender = True
-                        threading.Thread(
-                            target=self._send_rest, name="wampy sender", daemon=True
-                        ).start()
-            finally:
-                self._send_lock.release()
+                    if not self._send_piece(0.0):
+                        self._send_elsewhere()
+                lock.release()
+        except BaseException as error:
+            if lock.is_owned():
+                if not isinstance(error, ConnectionLost):
+                    self._send_elsewhere()  # interrupted
+                lock.release()
+            raise
 
     def flush_last(self) -> None:
         """Send what is in the outbox, before the connection is closed; blocks for LAST_S at most.
@@ -234,32 +289,72 @@ class Link:
         Unlike ``flush`` it leaves nothing to another thread that is at sending: that one would
         come too late with it.
         """
-        if not self._send_lock.acquire(timeout=LAST_S):
+        lock = self._send_lock
+        if lock.is_owned():
             return
         try:
-            while self.outbox:
-                self.transport.send(self._join(self.outbox.popleft()), LAST_S)
+            if lock.acquire(timeout=LAST_S):
+                while self.outbox:
+                    self._send_piece(LAST_S)
         except ConnectionLost:
             pass  # it was closed first; why, is known already
         finally:
-            self._send_lock.release()
+            if lock.is_owned():
+                lock.release()
 
-    def _join(self, first: bytes) -> bytes:
-        pieces = [first]
-        size = len(first)
-        while self.outbox and size < _WRITE_BYTES:
-            pieces.append(self.outbox.popleft())
-            size += len(pieces[-1])
-        return b"".join(pieces)
+    def _send_piece(self, stall_s: float) -> bool:
+        """Send what is left of the last piece, or another one; whether all of it went out.
+
+        The caller has _send_lock. As Transport.send.
+        """
+        outbox, transport = self.outbox, self.transport
+        while self._twice:
+            del outbox[0]
+            self._twice -= 1
+        left = self._taken_bytes - transport.sent_bytes
+        if left:
+            data = self._piece[-left:]
+        elif len(outbox) == 1:
+            data = outbox[0]
+            size = len(data)
+            self._piece = data
+            self._taken_bytes += size
+            del outbox[0]
+        elif outbox:
+            data, count = self._join()
+            size = len(data)
+            self._piece = data
+            self._taken_bytes += size
+            self._twice = count
+            while self._twice:
+                del outbox[0]
+                self._twice -= 1
+        else:
+            return True
+        return transport.send(data, stall_s) == len(data)
+
+    def _join(self) -> tuple[bytes, int]:
+        """Give the next frames in one, and how many they are; they stay in the outbox."""
+        pieces: list[bytes] = []
+        size = 0
+        for frame in tuple(self.outbox):
+            if size >= _WRITE_BYTES:
+                break
+            pieces.append(frame)
+            size += len(frame)
+        return b"".join(pieces), len(pieces)
+
+    def _send_elsewhere(self) -> None:
+        """Leave the rest to a thread of its own. The caller has _send_lock."""
+        self._has_sender = True
+        threading.Thread(target=self._send_rest, name="wampy sender", daemon=True).start()
 
     def _send_rest(self) -> None:
         """Send until nothing waits: the socket is slower than we are."""
         try:
             with self._send_lock:
-                while self.outbox:
-                    data = self._join(self.outbox.popleft())
-                    self.transport.send(data, STALL_S)
-                    self._sent_bytes += len(data)
+                while self._twice or self.outbox or self._taken_bytes != self.transport.sent_bytes:
+                    self._send_piece(STALL_S)
                 self._has_sender = False
             # What came after the last look, and before the line above.
             self.flush()
@@ -270,10 +365,17 @@ class Link:
 
     def throttle(self, deadline: float) -> bool:
         """Wait while too much waits to be sent; False when that lasts beyond the deadline."""
-        while self._posted_bytes - self._sent_bytes > QUEUED_BYTES and self.is_alive:
-            if not self._send_lock.acquire(timeout=max(0.0, deadline - time.monotonic())):
+        while self.posted_bytes - self.transport.sent_bytes > QUEUED_BYTES and self.is_alive:
+            lock = self._send_lock
+            remaining = deadline - time.monotonic()
+            if remaining <= 0 or lock.is_owned():
                 return False
-            self._send_lock.release()
+            try:
+                if not lock.acquire(timeout=remaining):
+                    return False
+            finally:
+                if lock.is_owned():
+                    lock.release()
         return True
 
     # ------------------------------------------------------------------ is it alive
@@ -298,7 +400,6 @@ class Link:
                 f"connection to {self.transport.url} lost: no sign of life for {quiet_s:.1f} s"
             )
         if quiet_s >= self._ping_interval_s and not self._is_asking:
-            self._is_asking = True
             ping = self.transport.codec.ping()
             if ping is not None:
                 self.post_frame_locked(ping)
@@ -306,6 +407,7 @@ class Link:
                 # Crossbar takes a RawSocket PING for a message that is too long, and hangs up. Any
                 # answer is a sign of life: this one needs no permission, and changes nothing.
                 self.post_locked(self.protocol.unsubscribe(0x1FFFFFFFFFFFFF))
+            self._is_asking = True
         due = self._ping_interval_s + (self._ping_timeout_s if self._is_asking else 0.0)
         self.tick_at = self._heard_at + due
 
@@ -344,6 +446,11 @@ class Link:
             if pending.settle(None, failure):
                 settled.append((pending, failure))
         return settled
+
+    def forget(self) -> None:
+        """Leave the connection to the process that made it: this one is a fork of that."""
+        self.is_alive = self.is_joined = False
+        self.outbox = deque()
 
     def close(self) -> None:
         """Give the descriptor back; when nobody reads any more."""

@@ -108,23 +108,26 @@ def exchange(session: Session, message: Message, timeout_s: float) -> Message | 
 def receive(session: Session, timeout_s: float) -> Message:
     """See ``Session.recv``."""
     deadline = time.monotonic() + timeout_s
+    session.check_usable()
     waiter = InboxWaiter(session)
-    with session._lock:
-        session.inbox_waiters.append(waiter)
     try:
         while True:
-            try:
-                got = session.inbox.popleft()
-                break
-            except IndexError:
-                link = session._link
-                if link is None or not link.is_alive:
-                    raise ConnectionLost(f"not connected to {session.url}") from None
-                if not session.wait_for(link, waiter, deadline) and not session.inbox:
-                    raise RequestTimeout(f"no message within {timeout_s:g} s") from None
+            with session._lock:
+                if session.inbox:
+                    got = session.inbox[0]
+                    del session.inbox[0]  # on lines without a call: see engine, interruptions
+                    break
+                if waiter not in session.inbox_waiters:
+                    session.inbox_waiters.append(waiter)
+            link = session._link
+            if link is None or not link.is_alive:
+                raise ConnectionLost(f"not connected to {session.url}")
+            if not session.wait_for(link, waiter, deadline) and not session.inbox:
+                raise RequestTimeout(f"no message within {timeout_s:g} s")
     finally:
         with session._lock:
-            session.inbox_waiters.remove(waiter)
+            if waiter in session.inbox_waiters:
+                session.inbox_waiters.remove(waiter)
     if isinstance(got, Exception):
         raise got
     message: Message = got

@@ -231,6 +231,7 @@ class Batch:
             revoked = list(link.subscriptions.pop(received.subscription_id, ()))
         for handle in revoked:
             handle.is_active = False
+            handle.is_revoked = True
             handle.id = None
             logger.warning("the router revoked %s", handle.uri)
 

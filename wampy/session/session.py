@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 from wampy.auth import Authentication
+from wampy.durations import seconds_of
 from wampy.errors import (
     ApplicationError,
     ConnectionLost,
@@ -40,6 +41,7 @@ from wampy.session.futures import (
 )
 from wampy.session.handles import Registration, Subscription
 from wampy.session.link import Link
+from wampy.session.reading import HOLDERS
 
 if TYPE_CHECKING:
     from wampy.session.meta import Meta
@@ -122,7 +124,7 @@ class Session(Establishing):
         #: What came for messages sent by hand; bounded, the oldest go first.
         self.inbox: deque[Any] = deque(maxlen=10_000)
         self.inbox_waiters: list[Waiter] = []
-        self._link = self._open(time.monotonic() + timeout)
+        self._link = self._open(time.monotonic() + self._timeout_s)
 
     def __repr__(self) -> str:
         return f"<Session {self.id or 'not joined'} {self.url} {self.realm}>"
@@ -146,7 +148,7 @@ class Session(Establishing):
     def is_joined(self) -> bool:
         """Whether the Session is joined now."""
         link = self._link
-        return link is not None and link.is_joined and not self._is_forked
+        return link is not None and link.is_joined
 
     # ------------------------------------------------------------------ beginning and end
 
@@ -161,51 +163,57 @@ class Session(Establishing):
             ConnectFailed, ConnectionLost, RequestTimeout: it does not answer.
             SessionClosed: the Session has ended.
         """
-        deadline = time.monotonic() + (self._timeout_s if timeout is None else timeout)
-        self.check_fork()
-        with self._lock:
-            if self._closing.is_set():
-                raise SessionClosed("the session has ended")
-            if self._is_begun:
-                return
-            if not self._turn.take_locked():
-                raise SessionClosed("another thread begins the session at this moment")
-            link = self._link
+        deadline = time.monotonic() + (self._timeout_s if timeout is None else seconds_of(timeout))
+        self.check_usable()
         try:
-            link = self._join_first(link, deadline)
-        finally:
             with self._lock:
+                if self._closing.is_set():
+                    raise SessionClosed("the session has ended")
+                if self._is_begun:
+                    return
+                if not self._turn.take_locked():
+                    raise SessionClosed("another thread begins the session at this moment")
+            self._join_first(deadline)
+            with self._lock:
+                if not any(thread.is_alive() for thread in self._threads):
+                    self._start_thread_locked()
+                self._is_begun = True
                 self._turn.release_locked(is_urgent=False)
-        self._is_begun = True
+        except BaseException:
+            with self._lock:
+                self._turn.leave_locked(None)
+            raise
         if self._on_join is not None:
             self._guarded(self._on_join)
-        with self._lock:
-            self._start_thread_locked()
 
-    def _join_first(self, link: Link | None, deadline: float) -> Link:
+    def _join_first(self, deadline: float) -> None:
         """Join over the connection made at the start, or over a new one where that has gone."""
+        link = self._link
+        if link is not None and link.is_joined:
+            return  # interrupted when it was about to say so
         if link is not None and link.is_alive:
             try:
                 self._join(link, deadline)
+                return
             except ConnectionLost:
                 # It stood there unused, and the Router did not wait: only now do we notice.
                 link.close()
-            except WampyError as error:
+            except BaseException as error:
                 self._abandon(link, error)
                 raise
-            else:
-                return link
         link = self._open(deadline)
         with self._lock:
             self._link = link
         try:
             self._join(link, deadline)
-        except WampyError as error:
+        except BaseException as error:
             self._abandon(link, error)
             raise
-        return link
 
-    def _abandon(self, link: Link, error: WampyError) -> None:
+    def _abandon(self, link: Link, error: BaseException) -> None:
+        """Close a connection over which joining failed, or was interrupted: next time another."""
+        if not isinstance(error, WampyError):
+            error = ConnectionLost(f"joining was interrupted by {error!r}")
         self.lose(link, error)
         link.close()
 
@@ -222,8 +230,9 @@ class Session(Establishing):
         Returns:
             whether all was confirmed and all handlers have ended.
         """
+        timeout = seconds_of(timeout)
         deadline = time.monotonic() + timeout
-        self.check_fork()
+        self.check_usable()
         with self._lock:
             handles = [*self.registrations, *self.subscriptions]
         try:
@@ -249,7 +258,10 @@ class Session(Establishing):
         Args:
             timeout: seconds; None: as long as it takes.
         """
-        return self._is_forked or self._over.wait(timeout)
+        if self._is_forked:
+            return True
+        deadline = None if timeout is None else time.monotonic() + seconds_of(timeout)
+        return self._changes.wait_for(lambda: self._is_over, deadline)
 
     def __enter__(self) -> Self:
         """Begin."""
@@ -325,7 +337,7 @@ class Session(Establishing):
             return self.request(
                 lambda protocol: protocol.call(uri, args, kwargs, options, timeout),
                 Waiter(),
-                self._timeout_s if timeout is None else timeout,
+                self._timeout_s if timeout is None else seconds_of(timeout),
                 uri,
             )
         except ApplicationError as error:
@@ -348,7 +360,7 @@ class Session(Establishing):
             SessionClosed, ConnectionLost, SerializationError, MessageTooLong, LocalProtocolError:
             nothing was sent. All else is in the future.
         """
-        timeout_s = self._timeout_s if timeout is None else timeout
+        timeout_s = self._timeout_s if timeout is None else seconds_of(timeout)
         future = CallFuture(self, uri, timeout_s)
         try:
             self.post(
@@ -358,6 +370,9 @@ class Session(Establishing):
             )
         except RequestTimeout as error:
             future.resolve(None, error)
+        except BaseException:
+            self.leave(future)  # nobody has it
+            raise
         return future
 
     def call_progress(
@@ -373,15 +388,19 @@ class Session(Establishing):
 
         The timeout counts from part to part. Raises what ``call`` raises, while iterating too.
         """
-        timeout_s = self._timeout_s if timeout is None else timeout
+        timeout_s = self._timeout_s if timeout is None else seconds_of(timeout)
         wanted = {**(options or {}), "receive_progress": True}
         waiter = ProgressWaiter()
-        link = self.post(
-            lambda protocol: protocol.call(uri, args, kwargs, wanted),
-            waiter,
-            time.monotonic() + timeout_s,
-        )
-        return ProgressiveResults(self, link, waiter.request_id, waiter, uri, timeout_s)
+        try:
+            link = self.post(
+                lambda protocol: protocol.call(uri, args, kwargs, wanted),
+                waiter,
+                time.monotonic() + timeout_s,
+            )
+            return ProgressiveResults(self, link, waiter.request_id, waiter, uri, timeout_s)
+        except BaseException:
+            self.leave(waiter)  # nobody has them
+            raise
 
     def call_parts(
         self,
@@ -407,7 +426,7 @@ class Session(Establishing):
             LocalProtocolError: the Router does not announce ``progressive_call_invocations``.
             and what ``call`` raises.
         """
-        timeout_s = self._timeout_s if timeout is None else timeout
+        timeout_s = self._timeout_s if timeout is None else seconds_of(timeout)
         waiter = Waiter()
         self._send_parts(uri, iter(parts), waiter, timeout_s, options or {})
         try:
@@ -441,8 +460,7 @@ class Session(Establishing):
                     return
                 part, following = following, next(parts, nothing)
         except BaseException:
-            if link is not None:
-                self.give_up(link, waiter.request_id)
+            self.leave(waiter)
             raise
 
     # ------------------------------------------------------------------ topics
@@ -475,7 +493,7 @@ class Session(Establishing):
             RequestError, RequestTimeout: when acknowledged.
             SessionClosed, SerializationError, MessageTooLong, LocalProtocolError: nothing was sent.
         """
-        timeout_s = self._timeout_s if timeout is None else timeout
+        timeout_s = self._timeout_s if timeout is None else seconds_of(timeout)
         wanted = {**(options or {}), "acknowledge": True} if acknowledge else options
         waiter = Waiter() if acknowledge else None
         deadline = time.monotonic() + timeout_s
@@ -517,7 +535,7 @@ class Session(Establishing):
         """
         wanted = subscription_options(topic, match, options)
         subscription = Subscription(self, topic, handler, wanted)
-        self.set_up([subscription], self._timeout_s if timeout is None else timeout)
+        self.set_up([subscription], self._timeout_s if timeout is None else seconds_of(timeout))
         return subscription
 
     # ------------------------------------------------------------------ procedures
@@ -569,7 +587,7 @@ class Session(Establishing):
             is_debug=debug,
             is_progressive=progressive,
         )
-        self.set_up([registration], self._timeout_s if timeout is None else timeout)
+        self.set_up([registration], self._timeout_s if timeout is None else seconds_of(timeout))
         return registration
 
     # ------------------------------------------------------------------ the Router's own
@@ -650,7 +668,7 @@ class Session(Establishing):
         Raises:
             RequestTimeout: none came in time.
         """
-        return raw.receive(self, self._timeout_s if timeout is None else timeout)
+        return raw.receive(self, self._timeout_s if timeout is None else seconds_of(timeout))
 
     def send_and_receive(self, message: Message, timeout: float | None = None) -> Message | None:
         """Send a message and wait for its answer: RESULT, PUBLISHED, …, or ERROR.
@@ -661,4 +679,9 @@ class Session(Establishing):
             RequestTimeout: no answer in time.
             ConnectionLost: the connection broke.
         """
-        return raw.exchange(self, message, self._timeout_s if timeout is None else timeout)
+        return raw.exchange(
+            self, message, self._timeout_s if timeout is None else seconds_of(timeout)
+        )
+
+
+HOLDERS.add(Session.begin.__code__)

@@ -48,6 +48,8 @@ class WebSocketCodec:
     _other = "router"
     #: Whether a message that is too long is passed over; else it is an error.
     _skips = True
+    #: Whether a feed was interrupted half way, and cannot be done again.
+    is_spoilt = False
 
     def __init__(self, *, is_binary: bool, max_receive_bytes: int) -> None:
         self._first = _FINAL | (_BINARY if is_binary else _TEXT)
@@ -68,9 +70,29 @@ class WebSocketCodec:
     def feed(self, data: bytes) -> list[Frame]:
         """Take what arrived, give the whole frames in it, in order.
 
+        Interrupted by an exception of a signal handler's, it is as if it had not been called; or,
+        in the middle of a message in pieces, ``is_spoilt``.
+
         Raises:
             RemoteProtocolError: the bytes are no frames of a server.
         """
+        rest, count = self._rest, len(self._rest)
+        is_plain = self._fragments is None and not self._skip_bytes
+        try:
+            return self._feed(data)
+        except RemoteProtocolError:
+            raise
+        except BaseException:
+            # Interrupted: as if it had not been called, for the same bytes come again.
+            del rest[count:]
+            self._rest, self._rest_bytes, self._needed_bytes = rest, sum(map(len, rest)), 2
+            self._fragments = None
+            self._skip_bytes = self._skipped_bytes = 0
+            self._skips_pieces, self._head = False, b""
+            self.is_spoilt = not is_plain
+            raise
+
+    def _feed(self, data: bytes) -> list[Frame]:
         frames: list[Frame] = []
         if self._skip_bytes:
             data = self._skip(data, frames)

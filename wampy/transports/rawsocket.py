@@ -25,6 +25,8 @@ _SERIALIZER_IDS = {
 class RawSocketCodec:
     """Frames and unframes the messages of one RawSocket connection."""
 
+    is_spoilt = False
+
     def __init__(self) -> None:
         #: Takes what arrived, gives the whole frames in it, in order.
         self.feed = rawsocket.FrameReader(MAX_RECEIVE_BYTES).feed

@@ -5,6 +5,10 @@ Rules, for whoever uses a StreamTransport from several threads:
 - One thread at a time calls ``receive``, one at a time calls ``send``; both may run at once.
 - ``abort`` may be called from any thread, at any time: it ends the waits of the others. ``close``
   gives the descriptor back, and comes when nobody is in ``receive`` or ``send`` any more.
+- An exception may come out of any line in the main thread (Ctrl-C, a signal handler that raises).
+  CPython looks for signals at the beginning of a function, after a call and when it jumps back:
+  so what a system call has done is noted in the very same breath, by ``(x,) = map(call, …)``,
+  which calls, and stores, without a look in between. No byte is read, or sent, unnoticed.
 """
 
 from __future__ import annotations
@@ -29,8 +33,9 @@ _READ_BYTES = 65536
 #: Reads while the socket has more, before the frames are handed on.
 _READS_AT_ONCE = 16
 #: Plain integers: what `socket` has are enums, and their arithmetic is Python code.
-_SEND_FLAGS = int(socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
-_RECEIVE_FLAGS = int(socket.MSG_DONTWAIT)
+_SEND_FLAGS = (int(socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL),)
+_RECEIVE_FLAGS = (int(socket.MSG_DONTWAIT),)
+_READ_SIZES = (_READ_BYTES,)
 _BOTH = int(socket.SHUT_RDWR)
 #: How long a Router whose queue of connections is full is given, in seconds, before the next try.
 _BACKLOG_PAUSE_S = 0.005
@@ -39,8 +44,14 @@ _BACKLOG_PAUSE_S = 0.005
 class Codec(Protocol):
     """What a transport's framing can do; see WebSocketCodec."""
 
+    #: Whether ``feed`` was interrupted half way, where it could not be put back.
+    is_spoilt: bool
+
     def feed(self, data: bytes) -> list[Frame]:
-        """Take what arrived, give the whole frames in it."""
+        """Take what arrived, give the whole frames in it.
+
+        Interrupted, it is as if it had not been called, or ``is_spoilt``.
+        """
 
     def message(self, payload: bytes) -> bytes:
         """Give the frame that carries one message."""
@@ -87,10 +98,14 @@ class StreamTransport:
         self.max_send_bytes = max_send_bytes
         self.max_receive_bytes = max_receive_bytes
         self.is_private = is_private
+        #: How many bytes went out since the handshake.
+        self.sent_bytes = 0
         self._socket = sock
+        #: What was read, and has not been unframed.
         self._first = first
         # An SSL object must not be used by two threads at once; its calls never wait here.
-        self._ssl_lock = threading.Lock() if hasattr(sock, "pending") else None
+        # Re-entrant, since a signal handler may send while this thread is about to read.
+        self._ssl_lock = threading.RLock() if hasattr(sock, "pending") else None
         self._readable = select.poll()
         self._readable.register(sock, select.POLLIN)
         self._writable = select.poll()
@@ -121,23 +136,28 @@ class StreamTransport:
             ConnectionLost: the other side is gone, or ``abort`` was called.
             RemoteProtocolError: what came is no frame.
         """
+        if not self._first:
+            try:
+                if self._ssl_lock:
+                    self._first = self._receive_tls(timeout_s)
+                else:
+                    if not self._readable.poll(timeout_s * 1000.0):
+                        return []
+                    (self._first,) = map(self._socket.recv, _READ_SIZES, _RECEIVE_FLAGS)
+            except BlockingIOError:
+                return []
+            except (OSError, ValueError) as error:
+                raise ConnectionLost(f"connection to {self.url} lost: {explain(error)}") from error
+            if not self._first:
+                raise ConnectionLost(f"connection to {self.url} lost: the router closed it")
         try:
-            if self._first:
-                data, self._first = self._first, b""
-                return self.codec.feed(data)
-            if self._ssl_lock:
-                data = self._receive_tls(timeout_s)
-            else:
-                if not self._readable.poll(timeout_s * 1000.0):
-                    return []
-                data = self._socket.recv(_READ_BYTES, _RECEIVE_FLAGS)
-        except BlockingIOError:
-            return []
-        except (OSError, ValueError) as error:
-            raise ConnectionLost(f"connection to {self.url} lost: {explain(error)}") from error
-        if not data:
-            raise ConnectionLost(f"connection to {self.url} lost: the router closed it")
-        return self.codec.feed(data)
+            frames = self.codec.feed(self._first)
+        except BaseException:
+            if self.codec.is_spoilt:
+                self.abort()
+            raise
+        self._first = b""
+        return frames
 
     def _receive_tls(self, timeout_s: float) -> bytes:
         """Read what there is; wait once for more, for the socket may have half a record only."""
@@ -158,6 +178,11 @@ class StreamTransport:
                 pass
             except ssl.SSLZeroReturnError:
                 pieces.append(b"")
+            except OSError:
+                raise
+            except BaseException:
+                self.abort()  # interrupted, in Python code of ssl's: what was read is lost
+                raise
             if pieces:
                 return b"".join(pieces)
         raise BlockingIOError
@@ -197,18 +222,27 @@ class StreamTransport:
         try:
             if self._ssl_lock:
                 return self._send_some_tls(data, self._ssl_lock)
-            return self._socket.send(data, _SEND_FLAGS)
+            (count,) = map(self._socket.send, (data,), _SEND_FLAGS)
+            self.sent_bytes += count
+            return count
         except BlockingIOError:
             return 0
 
-    def _send_some_tls(self, data: bytes | memoryview, lock: threading.Lock) -> int:
+    def _send_some_tls(self, data: bytes | memoryview, lock: threading.RLock) -> int:
         import ssl
 
         try:
             with lock:
-                return self._socket.send(data)
+                count = self._socket.send(data)
+                self.sent_bytes += count
+                return count
         except (ssl.SSLWantWriteError, ssl.SSLWantReadError):
             return 0
+        except OSError:
+            raise
+        except BaseException:
+            self.abort()  # as in _receive_tls: how much went out is not known
+            raise
 
     def abort(self) -> None:
         """End the connection at once; who waits in it gets ConnectionLost. Idempotent."""

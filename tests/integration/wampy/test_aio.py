@@ -60,10 +60,11 @@ def public(cls: type) -> dict[str, Any]:
 HAND = {"send", "recv", "send_and_receive", "inbox", "inbox_waiters"}
 #: Below the public face: what other modules of the library use.
 INSIDE = {
-    "answer", "answer_error", "answer_progress", "answer_to", "ask_to_cancel", "check_fork",
-    "close", "drained", "drop_event", "expire", "flush", "give_up", "interrupt", "keep_locked",
-    "lose", "post", "post_part", "request", "set_up", "tear_down", "timeout_of", "undo", "wait_for",
-    "wait_idle", "wake", "welcomed_locked",
+    "answer", "answer_error", "answer_progress", "answer_to", "ask_to_cancel", "check_usable",
+    "close", "drained", "drop_event", "expire", "flush", "give_up", "give_up_later", "interrupt",
+    "is_unusable", "keep_locked", "leave", "lose", "post", "post_part", "request", "set_up",
+    "take_back", "tear_down", "timeout_of", "undo", "wait_for", "wait_idle", "wake",
+    "welcomed_locked",
 }  # fmt: skip
 
 

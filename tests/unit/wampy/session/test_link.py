@@ -20,6 +20,7 @@ class Connected:
     url = "ws://router/ws"
     serializer_name = "json"
     is_closed = False
+    sent_bytes = 0
 
     def __init__(self, *, is_tls: bool, channel_id: bytes | None = None) -> None:
         self.is_tls = self.is_private = is_tls

@@ -6,11 +6,12 @@ import threading
 
 from tests.support import wait_until
 from wampy.session.futures import Waiter
+from wampy.session.locking import SessionLock
 from wampy.session.reading import Turn
 
 
 def test_one_at_a_time() -> None:
-    lock = threading.Lock()
+    lock = SessionLock()
     turn = Turn(lock)
     with lock:
         assert turn.take_locked()
@@ -20,7 +21,7 @@ def test_one_at_a_time() -> None:
 
 
 def test_who_gives_it_back_wakes_the_next() -> None:
-    lock = threading.Lock()
+    lock = SessionLock()
     turn, waiter = Turn(lock), Waiter()
     with lock:
         turn.take_locked()
@@ -34,7 +35,7 @@ def test_who_gives_it_back_wakes_the_next() -> None:
 
 
 def test_the_standby_thread_takes_what_lies_idle() -> None:
-    lock = threading.Lock()
+    lock = SessionLock()
     turn = Turn(lock)
     turn.has_standby = True
     with lock:
@@ -59,7 +60,7 @@ def test_the_standby_thread_takes_what_lies_idle() -> None:
 
 
 def test_urgent_is_at_once() -> None:
-    lock = threading.Lock()
+    lock = SessionLock()
     turn = Turn(lock)
     turn.has_standby = True
     with lock:
