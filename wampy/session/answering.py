@@ -119,7 +119,8 @@ class Answering:
 
     def timeout_of(self, what: str, timeout_s: float) -> RequestTimeout:
         """Make the error that says that there was no answer."""
-        return RequestTimeout(f"{what}: no answer from {self.url} within {timeout_s:g} s")
+        seconds = f"{round(timeout_s, 3):g} s"
+        return RequestTimeout(f"{what}: no answer from {self.url} within {seconds}")
 
     def wait_for(self, link: Link | None, waiter: Waiter, deadline: float) -> bool:
         """Wait until the waiter has something, or the deadline; False at that."""

@@ -390,6 +390,7 @@ class ProgressiveResults(Iterator[Any]):
         """Wait for the next part and give its value."""
         if self._is_over:
             raise StopIteration
+        self._engine.check_usable()
         waiter = self._waiter
         if not waiter.parts and not waiter.is_done:
             deadline = time.monotonic() + self._timeout_s

@@ -24,7 +24,6 @@ from tests.integration.wampy.scripted import (
     GOODBYE,
     INTERRUPT,
     INVOCATION,
-    KINDS,
     OUT,
     PUBLISH,
     PUBLISHED,
@@ -39,7 +38,6 @@ from tests.integration.wampy.scripted import (
     YIELD,
     Conversation,
     HungUp,
-    Script,
     ScriptedRouter,
     accepted,
 )
@@ -51,36 +49,6 @@ Scripted = Callable[..., ScriptedRouter]
 Open = Callable[..., Any]
 VIOLATION = "wamp.error.protocol_violation"
 CANCELED = "wamp.error.canceled"
-
-
-@pytest.fixture(params=["rawsocket", "websocket"])
-def scripted(request: pytest.FixtureRequest) -> Iterator[Scripted]:
-    """Make Routers with a script for each connection."""
-    made: list[ScriptedRouter] = []
-
-    def make(*scripts: Script) -> ScriptedRouter:
-        made.append(ScriptedRouter(*scripts, is_websocket=request.param == "websocket"))
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.close()
-
-
-@pytest.fixture(params=list(KINDS))
-def opened(request: pytest.FixtureRequest) -> Iterator[Open]:
-    """Begin Sessions of threads, or of tasks; ended after the test."""
-    made: list[Any] = []
-
-    def begin(router: ScriptedRouter, **options: Any) -> Any:
-        options.setdefault("timeout", 10.0)
-        made.append(KINDS[request.param](router.url, **options))
-        made[-1].begin()
-        return made[-1]
-
-    yield begin
-    for one in made:
-        one.end()
 
 
 @pytest.fixture
