@@ -4,6 +4,8 @@ Rules:
 
 - ``_lock`` guards the Link's protocol and tables, the turn to read, and the Session's own fields.
   Nothing waits and no user code runs under it. A Dispatcher's lock is never taken under it.
+- The lock knows who holds it: a signal handler runs in the middle of what it interrupted, and must
+  neither wait for that nor go in there.
 - Whoever finds the connection lost fails what is pending; a Session thread, which then has the turn
   to read, makes it again.
 """

@@ -59,6 +59,12 @@ class Session(Establishing):
     made meanwhile waits for that until its timeout, a publish fails at once. In a child process
     that was forked meanwhile every use is SessionClosed, and ``end`` does nothing.
 
+    A Session that has begun lives until ``end``, with its threads and its connection, also when
+    nobody refers to it any more: use ``with``, or end it. An exception that comes out of a wait,
+    such as KeyboardInterrupt, leaves it whole: the call is cancelled, a registration undone. In a
+    signal handler ``end`` may be called; what would have to wait there for what it interrupted is
+    a LocalProtocolError at once, also in a callback of a future.
+
     Args:
         router: a URL (``ws://``, ``wss://``, ``tcp://host:port``, ``tcps://host:port`` or
             ``unix:///path``; the last three are RawSocket), or an object with a ``url``, such as
@@ -69,7 +75,8 @@ class Session(Establishing):
         auth: how to join, in place of these: one of ``wampy.auth``, or several of them, which are
             offered in this order.
         reconnect: False: a lost connection stays lost.
-        timeout: seconds that a request waits when nobody says how long, connecting included.
+        timeout: seconds that a request waits when nobody says how long, connecting included. This
+            and all other timeouts are from 0; infinite is as long as the system can wait.
         serializer: ``msgpack``, ``json``, or ``cbor`` (needs the extra of that name); default: what
             the Router takes, in this order.
         on_join: called after each join; the first time within ``begin``, later in a thread of its
@@ -87,6 +94,7 @@ class Session(Establishing):
 
     Raises:
         ConnectFailed: no connection comes about; says which URL and why.
+        TypeError, ValueError: an argument is wrong; every timeout that is no number, or negative.
     """
 
     def __init__(
@@ -245,7 +253,10 @@ class Session(Establishing):
     def end(self) -> None:
         """Leave: GOODBYE, then close. What waits for an answer gets SessionClosed.
 
-        Waits at most a few seconds. Idempotent. Handlers that run are left to end, and their
+        Waits at most a few seconds. Idempotent: all is done when it returns, also where an earlier
+        one was interrupted. A signal handler may call it; where it has interrupted the Session at
+        work, the end comes as soon as that goes on, and not before it returns. At the end of the
+        interpreter it does nothing. Handlers that run are left to end, and their
         callers get ``wamp.error.canceled``: a callee calls ``drain`` first.
         """
         self._close()
