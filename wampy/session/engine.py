@@ -69,6 +69,24 @@ def _is_refusal(error: BaseException) -> bool:
     return isinstance(error, LocalProtocolError) and error.args == (_NESTED,)
 
 
+def _is_handlers(error: BaseException) -> bool:
+    """Whether a signal handler raised it, in the main thread; else it is a bug here."""
+    if not isinstance(error, Exception):
+        return True  # KeyboardInterrupt comes without a frame of a handler's
+    import signal
+
+    handlers: list[Any] = [signal.getsignal(number) for number in signal.valid_signals()]
+    handlers = [getattr(one, "func", one) for one in handlers if callable(one)]
+    handlers += [getattr(type(one), "__call__", None) for one in handlers]  # noqa: B004 - it is wanted
+    codes = {getattr(one, "__code__", None) for one in handlers}
+    trace = error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code in codes:
+            return True
+        trace = trace.tb_next
+    return False
+
+
 class Engine(Connecting):
     """What a Session is made of, below its public face. Thread-safe. Arguments: as Connecting."""
 
@@ -419,7 +437,7 @@ class Engine(Connecting):
             the error, if it came from a signal handler: it is for whoever called.
         """
         is_ours = isinstance(error, ConnectionLost | ProtocolError) and not _is_refusal(error)
-        is_mains = get_ident() == self._main
+        is_mains = get_ident() == self._main and _is_handlers(error)
         if is_ours or (isinstance(error, WampyError) and not is_mains):
             assert isinstance(error, WampyError)
             self.lose(link, link.fault or error)
