@@ -93,7 +93,8 @@ class AsyncCallFuture:
     def cancel(self, mode: CancelMode = "killnowait") -> bool:
         """Tell the Dealer to CANCEL the call; False when the result is there already.
 
-        As ``CallFuture.cancel``: with ``kill`` it ends when the Callee has.
+        As ``CallFuture.cancel``: with ``kill`` it ends when the Callee has. One that was not sent
+        yet never is, and is cancelled at once.
 
         Raises:
             LocalProtocolError: the mode is none of the three.
@@ -102,9 +103,9 @@ class AsyncCallFuture:
         if self._task.done():
             return False
         link = self._waiter.link
-        if mode == "kill":
-            return link is not None and self._engine.ask_to_cancel(link, self._waiter.request_id)
         if link is not None:
+            if mode == "kill":
+                return self._engine.ask_to_cancel(link, self._waiter.request_id)
             self._engine.give_up(link, self._waiter.request_id, mode)
         return self._task.cancel()
 
