@@ -59,6 +59,8 @@ Request = Callable[[ClientProtocol], Any]
 class AsyncEngine(Answering):
     """What an AsyncSession is made of, below its public face. Arguments: as Connecting's."""
 
+    runs_in_loop = True
+
     def __init__(
         self,
         url: str,

@@ -376,7 +376,7 @@ class AsyncSession(AsyncEngine):
         invoke: str = "single",
         match: str = "exact",
         concurrency: int | None = None,
-        expected: tuple[type[BaseException], ...] = (),
+        expected: type[BaseException] | tuple[type[BaseException], ...] = (),
         replace: bool = False,
         progressive: bool = False,
         debug: bool = False,

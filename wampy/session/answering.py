@@ -7,7 +7,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from wampy.dispatch import Dispatcher
-from wampy.errors import LocalProtocolError, RequestTimeout, WampyError
+from wampy.errors import RequestTimeout
 from wampy.protocol.passthru import is_packed
 from wampy.session.futures import CallResult
 
@@ -36,11 +36,20 @@ def options_of(value: Any) -> dict[str, Any]:
     return {}
 
 
+def _shown(value: Any) -> str:
+    try:
+        return repr(value)
+    except Exception:  # a program's own __repr__
+        return f"<{type(value).__name__}>"
+
+
 class Answering:
     """What Jobs use of a Session. Thread-safe; an answer nobody can take any more is dropped."""
 
     #: Of the Router.
     url: str
+    #: Whether plain handlers run in the event loop that also reads.
+    runs_in_loop = False
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -94,8 +103,8 @@ class Answering:
                 return
             try:
                 link.post_yield_locked(request_id, *payload_of(result), options_of(result))
-            except LocalProtocolError as error:
-                failure: WampyError | None = error
+            except Exception as error:  # LocalProtocolError, or what a program's own value raises
+                failure: Exception | None = error
             else:
                 failure = None
         if failure is not None:
@@ -140,9 +149,9 @@ class Answering:
                 return
             try:
                 link.post_error_locked(request_id, uri, args, kwargs)
-            except WampyError as error:
+            except Exception as error:  # LocalProtocolError, or what a program's own value raises
                 # Something in it cannot be sent: then at least its text, and why not more.
-                text = f"{uri}: {', '.join(map(repr, args))}"
+                text = f"{uri}: {', '.join(map(_shown, args))}"
                 text = f"{text[:_TEXT_CHARACTERS]} (cannot be sent as it is: {error})"
                 link.post_error_locked(request_id, RUNTIME_ERROR, [text], {})
         if not job.is_inline:

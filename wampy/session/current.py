@@ -101,7 +101,7 @@ class CallContext:
     @property
     def is_canceled(self) -> bool:
         """Whether nobody wants the result any more: the caller canceled, or the link is lost."""
-        return self._job.is_interrupted or not self._job.link.is_alive
+        return self._job.is_unwanted
 
     def check_canceled(self) -> None:
         """Raise where nobody wants the result any more: for loops that wait for nothing of wampy.

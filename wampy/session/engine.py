@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from wampy.dispatch import CURRENT
+from wampy.dispatch import current_to_wait
 from wampy.errors import ConnectionLost, Interrupted, RequestTimeout, SessionClosed, WampyError
 from wampy.options import CancelMode
 from wampy.protocol.session import ClientProtocol
@@ -69,6 +69,8 @@ class Engine(Connecting):
             SerializationError, MessageTooLong, LocalProtocolError: the message cannot be sent.
         """
         self.check_fork()
+        if isinstance(pending, Waiter):
+            current_to_wait()  # before anything is sent; a CallFuture need not be waited for
         while True:
             link = self._link
             if link is not None and not link.throttle(deadline):
@@ -193,9 +195,10 @@ class Engine(Connecting):
 
         Raises:
             Interrupted: this is a handler's thread, and its caller has canceled the call; once.
+            LocalProtocolError: this is the event loop of ``async def`` handlers.
         """
         self.check_fork()
-        job = CURRENT.get()
+        job = current_to_wait()
         if type(job) is not InvocationJob or job.is_told:
             return self._wait_for(link, waiter, deadline)
         job.wait = (self, waiter)

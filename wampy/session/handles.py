@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from wampy.dispatch import Lane
 from wampy.errors import WampyError
+from wampy.options import check_concurrency, check_handler, checked_expected
 from wampy.session.arguments import Arguments
 from wampy.session.futures import Waiter
 
@@ -20,6 +21,9 @@ class Handle:
     """What Registration and Subscription share.
 
     ``is_active`` tells whether the Router knows it now; ``error`` why not, where it refused.
+
+    Raises:
+        TypeError, ValueError: what is said of the handler makes no sense.
     """
 
     def __init__(
@@ -30,6 +34,7 @@ class Handle:
         options: Mapping[str, Any],
         limit: int | None,
     ) -> None:
+        check_handler(uri, handler)
         self._session = session
         self.uri = uri
         self.handler = handler
@@ -85,13 +90,14 @@ class Registration(Handle):
         *,
         limit: int | None = None,
         is_control: bool = False,
-        expected: tuple[type[BaseException], ...] = (),
+        expected: type[BaseException] | tuple[type[BaseException], ...] = (),
         is_debug: bool = False,
         is_progressive: bool = False,
     ) -> None:
+        check_concurrency(uri, limit)
         super().__init__(session, uri, handler, options, limit)
         self.is_control = is_control
-        self.expected = expected
+        self.expected = checked_expected(uri, expected)
         self.is_debug = is_debug
         self.is_progressive = is_progressive
 

@@ -507,12 +507,13 @@ class Session(Establishing):
         Args:
             topic: a URI, or a pattern.
             handler: called with the event's arguments, for one event after the other; may be
-                ``async def``. What it raises is logged.
+                ``async def``. What it raises is logged; what it returns or yields goes nowhere.
             match: ``exact``, ``prefix`` or ``wildcard``.
             timeout: seconds; default: the Session's.
             options: SUBSCRIBE.Options.
 
         Raises:
+            TypeError: the handler is no function; nothing was sent.
             RequestError, RequestTimeout, ConnectionLost, SessionClosed, LocalProtocolError.
         """
         wanted = subscription_options(topic, match, options)
@@ -530,7 +531,7 @@ class Session(Establishing):
         invoke: str = "single",
         match: str = "exact",
         concurrency: int | None = None,
-        expected: tuple[type[BaseException], ...] = (),
+        expected: type[BaseException] | tuple[type[BaseException], ...] = (),
         replace: bool = False,
         progressive: bool = False,
         debug: bool = False,
@@ -541,12 +542,15 @@ class Session(Establishing):
 
         Args:
             uri: of the procedure, or a pattern.
-            handler: called with the call's arguments; may be ``async def``; one that yields gives
-                progressive results. What it raises goes to the caller, by name and text.
+            handler: called with the call's arguments; may be ``async def``. One that yields gives
+                each part to a caller that wants progress, and to others what it returns, or the
+                last part where it returns nothing. What it raises goes to the caller, by name and
+                text.
             invoke: ``single``, ``roundrobin``, ``random``, ``first`` or ``last``.
             match: ``exact``, ``prefix`` or ``wildcard``.
             concurrency: how many calls of it run at once; default: as many as handlers run at all.
-            expected: exceptions that are the caller's fault, logged as a WARNING only.
+            expected: a class of exceptions, or several, that are the caller's fault: logged as a
+                WARNING only.
             replace: whether who offers it now loses it: for what a Session left behind. The
                 Router's, and not of the spec: Crossbar and the built-in Router do it.
             progressive: whether calls of it may come in parts (``call_parts``): the handler gets
@@ -556,6 +560,8 @@ class Session(Establishing):
             options: REGISTER.Options.
 
         Raises:
+            TypeError, ValueError: the handler is no function, ``concurrency`` no number from 1,
+                or ``expected`` no class of exceptions; nothing was sent.
             ProcedureAlreadyExists: somebody else offers it, and one of you as ``single``.
             RequestError, RequestTimeout, ConnectionLost, SessionClosed, LocalProtocolError.
         """

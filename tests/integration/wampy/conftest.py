@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,7 +12,7 @@ import pytest
 
 from tests.conftest import RealRouter
 from tests.integration.wampy.relay import Relay
-from wampy import Session
+from wampy import AsyncSession, Session
 
 _NUMBERS = itertools.count()
 
@@ -49,6 +51,71 @@ def join(router: RealRouter) -> Iterator[Callable[..., Session]]:
     yield joined
     for session in sessions:
         session.end()
+
+
+class Offering:
+    """A Session of either kind that offers and listens; used from the test's own thread.
+
+    What ``session`` does is done in its own loop where it has one, and waited for.
+    """
+
+    def __init__(self, kind: type[Session] | type[AsyncSession], url: str) -> None:
+        self.session: Any = kind(url, timeout=10.0)
+        self.is_async = kind is AsyncSession
+        self._loop = asyncio.new_event_loop() if self.is_async else None
+        if self._loop is not None:
+            self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+            self._thread.start()
+        try:
+            self._done("begin")
+        except BaseException:
+            self.end()
+            raise
+
+    def register(self, *args: Any, **kwargs: Any) -> Any:
+        return self._done("register", *args, **kwargs)
+
+    def subscribe(self, *args: Any, **kwargs: Any) -> Any:
+        return self._done("subscribe", *args, **kwargs)
+
+    def end(self) -> None:
+        self._done("end")
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join(10.0)
+            self._loop.close()
+            self._loop = None
+
+    def _done(self, name: str, *args: Any, **kwargs: Any) -> Any:
+        if not self.is_async:
+            return getattr(self.session, name)(*args, **kwargs)
+        if self._loop is None:
+            return None
+
+        async def do() -> Any:
+            return await getattr(self.session, name)(*args, **kwargs)
+
+        return asyncio.run_coroutine_threadsafe(do(), self._loop).result(20.0)
+
+
+@pytest.fixture(params=[Session, AsyncSession], ids=["threads", "tasks"])
+def offer(request: pytest.FixtureRequest, router: RealRouter) -> Iterator[Callable[[], Offering]]:
+    """Make Offerings, of each kind of Session; ended after the test."""
+    made: list[Offering] = []
+
+    def make() -> Offering:
+        made.append(Offering(request.param, router.unix_url))
+        return made[-1]
+
+    yield make
+    for item in made:
+        item.end()
+
+
+@pytest.fixture
+def offering(offer: Callable[[], Offering]) -> Offering:
+    """One Session that offers and listens, of each kind."""
+    return offer()
 
 
 @pytest.fixture

@@ -190,7 +190,7 @@ def test_errors_hints_and_progress(router: RealRouter, uri: Uri) -> None:
             with pytest.raises(wampy.NoSuchProcedure):
                 await session.call(uri("nothing"))
             assert [part async for part in session.call_progress(uri("count"), 4)] == [0, 1, 2, 3]
-            assert await session.call(uri("count"), 3) == [0, 1, 2]
+            assert await session.call(uri("count"), 3) == 2
             got = [part async for part in session.call_progress(uri("parts"), 2)]
             assert got == [0, 1, CallResult([], {"of": 2})]
 
