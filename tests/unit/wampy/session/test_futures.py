@@ -101,7 +101,9 @@ def make(engine: FakeEngine) -> Callable[[], CallFuture]:
 @pytest.fixture(autouse=True)
 def nothing_is_logged_as_a_bug(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     yield
-    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
+    assert [
+        record for record in caplog.get_records("call") if record.levelno >= logging.ERROR
+    ] == []
 
 
 Make = Callable[[], CallFuture]
