@@ -54,57 +54,80 @@ def join(router: RealRouter) -> Iterator[Callable[..., Session]]:
 
 
 class Offering:
-    """A Session of either kind that offers and listens; used from the test's own thread.
+    """A Session of either kind, used from the test's own thread.
 
-    What ``session`` does is done in its own loop where it has one, and waited for.
+    What an AsyncSession does is done in a loop of its own, and waited for.
     """
 
-    def __init__(self, kind: type[Session] | type[AsyncSession], url: str) -> None:
-        self.session: Any = kind(url, timeout=10.0)
+    def __init__(self, kind: type[Session] | type[AsyncSession], url: str, **options: Any) -> None:
+        options.setdefault("timeout", 10.0)
+        self.session: Any = kind(url, **options)
         self.is_async = kind is AsyncSession
         self._loop = asyncio.new_event_loop() if self.is_async else None
         if self._loop is not None:
             self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
             self._thread.start()
         try:
-            self._done("begin")
+            self.wait(self.session.begin)
         except BaseException:
             self.end()
             raise
 
     def register(self, *args: Any, **kwargs: Any) -> Any:
-        return self._done("register", *args, **kwargs)
+        return self.wait(self.session.register, *args, **kwargs)
 
     def subscribe(self, *args: Any, **kwargs: Any) -> Any:
-        return self._done("subscribe", *args, **kwargs)
+        return self.wait(self.session.subscribe, *args, **kwargs)
+
+    @property
+    def meta(self) -> Any:
+        """The meta API; of an AsyncSession as if it blocked."""
+        return Awaited(self.session.meta, self.wait) if self.is_async else self.session.meta
+
+    def wait(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Call a method of the Session's; give what it gives in the end."""
+        if not self.is_async:
+            return function(*args, **kwargs)
+        assert self._loop is not None, "it has ended"
+
+        async def do() -> Any:
+            return await function(*args, **kwargs)
+
+        return asyncio.run_coroutine_threadsafe(do(), self._loop).result(20.0)
 
     def end(self) -> None:
-        self._done("end")
+        """End it. Idempotent."""
+        if self.is_async and self._loop is None:
+            return
+        self.wait(self.session.end)
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join(10.0)
             self._loop.close()
             self._loop = None
 
-    def _done(self, name: str, *args: Any, **kwargs: Any) -> Any:
-        if not self.is_async:
-            return getattr(self.session, name)(*args, **kwargs)
-        if self._loop is None:
-            return None
 
-        async def do() -> Any:
-            return await getattr(self.session, name)(*args, **kwargs)
+class Awaited:
+    """An object whose methods are coroutines, as if they waited."""
 
-        return asyncio.run_coroutine_threadsafe(do(), self._loop).result(20.0)
+    def __init__(self, of: Any, wait: Callable[..., Any]) -> None:
+        self._of = of
+        self._wait = wait
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._of, name)
+        if callable(found):
+            return lambda *args, **kwargs: self._wait(found, *args, **kwargs)
+        return Awaited(found, self._wait)
 
 
 @pytest.fixture(params=[Session, AsyncSession], ids=["threads", "tasks"])
-def offer(request: pytest.FixtureRequest, router: RealRouter) -> Iterator[Callable[[], Offering]]:
+def offer(request: pytest.FixtureRequest, router: RealRouter) -> Iterator[Callable[..., Offering]]:
     """Make Offerings, of each kind of Session; ended after the test."""
     made: list[Offering] = []
 
-    def make() -> Offering:
-        made.append(Offering(request.param, router.unix_url))
+    def make(url: str = "", **options: Any) -> Offering:
+        made.append(Offering(request.param, url or router.unix_url, **options))
         return made[-1]
 
     yield make
@@ -113,7 +136,7 @@ def offer(request: pytest.FixtureRequest, router: RealRouter) -> Iterator[Callab
 
 
 @pytest.fixture
-def offering(offer: Callable[[], Offering]) -> Offering:
+def offering(offer: Callable[..., Offering]) -> Offering:
     """One Session that offers and listens, of each kind."""
     return offer()
 
