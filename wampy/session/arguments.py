@@ -30,6 +30,8 @@ logger = logging.getLogger(__name__)
 
 #: Bytes come as bytes with each serializer: a text is none.
 _AS_THEY_ARE = (bytes, bytearray, memoryview)
+#: Of a long Enum not all is told.
+_CHOICES_SHOWN = 20
 _SIMPLE = frozenset((str, int, float, bool, bytes, list, dict, set, tuple))
 #: inspect.CO_VARARGS and CO_VARKEYWORDS.
 _VARARGS, _VARKEYWORDS = 0x04, 0x08
@@ -177,7 +179,9 @@ def _choices(hint: Any, place: str) -> str:
             else ()
         )
     ]
-    return f"; expected one of {', '.join(map(repr, values))}" if values else ""
+    shown = ", ".join(map(repr, values[:_CHOICES_SHOWN]))
+    more = f" and {len(values) - _CHOICES_SHOWN} more" if len(values) > _CHOICES_SHOWN else ""
+    return f"; expected one of {shown}{more}" if values else ""
 
 
 def _alternatives(infos: Sequence[Any]) -> Iterator[Any]:

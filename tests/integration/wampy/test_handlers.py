@@ -127,6 +127,7 @@ class Endless:
                 self.begun.set()
                 yield "part"
         finally:
+            time.sleep(0.05)  # long enough for an answer that does not wait for it
             self.cleaned.set()
             self.closed.set()
 

@@ -164,7 +164,7 @@ def test_one_that_replaces_another(uri: Uri, offer: Offer, join: Join, router: R
 def test_who_calls_and_who_publishes(
     uri: Uri, join: Join, offering: Offering, router: RealRouter
 ) -> None:
-    joe = join(router.ticket_url, authid="joe", ticket=TICKETS["joe"])
+    joe, anonymous = join(router.ticket_url, authid="joe", ticket=TICKETS["joe"]), join()
     told: list[Any] = []
 
     def who() -> Any:
@@ -178,9 +178,12 @@ def test_who_calls_and_who_publishes(
     offering.register(uri("who"), who)
     offering.subscribe(uri("topic"), heard)
     options = {"disclose_me": True}
-    assert joe.call(uri("who"), options=options) == [joe.id, "joe", "joe"]
-    joe.publish(uri("topic"), acknowledge=True, options=options)
-    wait_until(lambda: told == [[joe.id, "joe", "joe"]])
+    for session, authid, role in ((joe, "joe", "joe"), (anonymous, None, "anonymous")):
+        expected = [session.id, authid or session.details["authid"], role]
+        assert session.call(uri("who"), options=options) == expected
+        session.publish(uri("topic"), acknowledge=True, options=options)
+        wait_until(lambda: bool(told))
+        assert told.pop() == expected
 
 
 def test_who_does_not_say_is_not_told(uri: Uri, builtin_router: RealRouter) -> None:

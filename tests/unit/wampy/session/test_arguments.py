@@ -88,6 +88,12 @@ def deep(a: list[dict[str, Shade]]): ...
 def hashed(a: set[Any]): ...
 
 
+Numbers = enum.Enum("Numbers", " ".join(f"N{number}" for number in range(25)))  # type: ignore[misc]
+
+
+def many(a: Numbers): ...
+
+
 def plain(a: int, b: str): ...
 
 
@@ -134,6 +140,13 @@ def test_what_fits_is_converted() -> None:
             [],
             {"a": [{"k": {"shade": "no"}}]},
             "com.u: a[0][...].shade: invalid enum value 'no'; expected one of 'dark', 'light'",
+        ),
+        (
+            many,
+            [99],
+            {},
+            "com.u: a: invalid enum value 99; expected one of "
+            f"{', '.join(map(str, range(1, 21)))} and 5 more",
         ),
         (hashed, [[[1]]], {}, "com.u: a: unhashable type: 'list'"),
     ],
