@@ -141,7 +141,11 @@ def _own_hints(function: Any) -> dict[str, Any]:
         written = dict(function.__annotations__)
         if written == getattr(getattr(function, "__wrapped__", None), "__annotations__", None):
             return {}
-    except (AttributeError, NameError):
+    except AttributeError:
+        return {}
+    except NameError as error:  # as from Python 3.14 on, which evaluates all of them at once
+        name = getattr(function, "__qualname__", function)
+        logger.warning("%s: its arguments are not checked: a hint means nothing: %s", name, error)
         return {}
     written.pop("return", None)
     hints = {}
