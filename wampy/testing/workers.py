@@ -15,6 +15,7 @@ from wampy.dispatch import CURRENT, Job
 from wampy.entrypoints import procedures_of, topics_of
 from wampy.errors import InvalidArgument
 from wampy.messages import Event, Invocation
+from wampy.options import CancelMode, check_cancel_mode
 from wampy.peer import Peer
 from wampy.session.answering import Answering, payload_of
 from wampy.session.arguments import misfit
@@ -35,6 +36,15 @@ class Publication:
     topic: str
     args: list[Any] = field(default_factory=list)
     kwargs: dict[str, Any] = field(default_factory=dict)
+
+
+class FakeFuture(Future[Any]):
+    """What ``FakeSession.call_async`` gives: it has its result already."""
+
+    def cancel(self, mode: CancelMode = "killnowait") -> bool:
+        """Say that it is too late; see ``CallFuture.cancel``."""
+        check_cancel_mode(mode)
+        return super().cancel()
 
 
 class FakeSession:
@@ -85,13 +95,13 @@ class FakeSession:
 
     def call_async(
         self, uri: str, /, *args: Any, timeout: Any = None, options: Any = None, **kwargs: Any
-    ) -> Future[Any]:
+    ) -> FakeFuture:
         """Give the test's answer as a future that has it already; as ``call``.
 
         Raises:
             AssertionError: there is no answer. An answer that is an exception is in the future.
         """
-        future: Future[Any] = Future()
+        future = FakeFuture()
         try:
             future.set_result(self.call(uri, *args, **kwargs))
         except AssertionError:

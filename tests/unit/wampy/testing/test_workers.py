@@ -187,6 +187,7 @@ def test_all_ways_to_call() -> None:
     assert session.call_result("nothing") == CallResult()
     assert session.call_result("several") == CallResult([1, 2], {"a": 3})
     assert session.call_async("one").result() == 1
+    assert session.call_async("one").cancel("kill") is False
     assert isinstance(session.call_async("fails").exception(), InvalidArgument)
     assert list(session.call_progress("parts")) == [1, 2]
     assert list(session.call_progress("generator", 3)) == [0, 1, 2]
