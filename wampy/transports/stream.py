@@ -32,7 +32,7 @@ _SEND_FLAGS = int(socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
 _RECEIVE_FLAGS = int(socket.MSG_DONTWAIT)
 _BOTH = int(socket.SHUT_RDWR)
 #: How long a Router whose queue of connections is full is given, in seconds, before the next try.
-_BACKLOG_PAUSE_S = 0.005
+BACKLOG_PAUSE_S = 0.005
 
 
 class Codec(Protocol):
@@ -315,7 +315,7 @@ def _connect_unix(path: str, deadline: float) -> socket.SocketType:
                 # The Router's backlog is full: a unix socket says so instead of waiting.
                 if time.monotonic() > deadline:
                     raise
-                time.sleep(_BACKLOG_PAUSE_S)
+                time.sleep(BACKLOG_PAUSE_S)
             else:
                 return sock
     except BaseException:
