@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from wampy.dispatch import Dispatcher
@@ -46,6 +47,9 @@ class Answering:
         self._lock = threading.Lock()
         self.dispatcher = Dispatcher()
         self._dropped_count = 0
+        # What came for messages sent by hand; bounded, the oldest go first.
+        self._inbox: deque[Any] = deque(maxlen=10_000)
+        self._receivers: list[Waiter] = []
 
     @property
     def timeout_s(self) -> float:
@@ -65,8 +69,10 @@ class Answering:
         raise NotImplementedError
 
     def keep_locked(self, message: Any) -> None:
-        """Keep a message for who asked for messages by hand."""
-        raise NotImplementedError
+        """Keep a message, or an error, for who receives messages by hand."""
+        self._inbox.append(message)
+        for waiter in self._receivers:
+            waiter.wake()
 
     def welcomed_locked(self, link: Link) -> None:
         """Take note that a Link is joined."""
