@@ -47,7 +47,7 @@ from wampy.session.connecting import (
 )
 from wampy.session.futures import Waiter
 from wampy.session.handles import Registration, Subscription
-from wampy.session.link import Link
+from wampy.session.link import STALL_S, Link
 from wampy.session.receiving import take
 from wampy.transports import ConnectOptions, parse_url
 
@@ -62,6 +62,8 @@ Request = Callable[[ClientProtocol], Any]
 
 class AsyncEngine(Answering):
     """What an AsyncSession is made of, below its public face. Arguments: as Connecting's."""
+
+    is_in_loop = True
 
     def __init__(
         self,
@@ -136,6 +138,15 @@ class AsyncEngine(Answering):
         """Take note that a Link is joined: who waited for that goes on."""
         if link.welcome is not None:
             link.welcome.settle(None, None)
+
+    async def part_sent(self, link: Link) -> None:
+        """Let others have the loop, and wait while too much waits to be sent.
+
+        Raises:
+            RequestTimeout: the Router takes nothing for STALL_S.
+        """
+        await asyncio.sleep(0)
+        await self.drained(link, time.monotonic() + STALL_S)
 
     # ------------------------------------------------------------------ connecting and joining
 

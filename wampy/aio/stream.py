@@ -35,7 +35,8 @@ class AsyncTransport(asyncio.Protocol):
     """One connection; what a Link sends by. Everything in the loop's thread.
 
     Attributes:
-        on_frames: called with whole frames; until it is set, what comes is for the handshake.
+        on_frames: called with the whole frames, or none, in whatever came; until it is set, that is
+            for the handshake.
         on_lost: called once, when the connection is over.
         may_write: set while the Router takes what is sent, and when it never will again.
     """
@@ -82,8 +83,8 @@ class AsyncTransport(asyncio.Protocol):
         except WampyError as error:
             self.fail(error)
         else:
-            if frames:
-                self.on_frames(frames)
+            # Without a whole one, too: it is a sign of life.
+            self.on_frames(frames)
 
     def connection_lost(self, error: Exception | None) -> None:
         """Say that the connection is over."""

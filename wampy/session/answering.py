@@ -42,6 +42,8 @@ class Answering:
 
     #: Of the Router.
     url: str
+    #: Whether plain handlers run in an event loop, which has other things to do as well.
+    is_in_loop = False
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -130,6 +132,12 @@ class Answering:
             options = {**options_of(part), "progress": True}
             link.post_yield_locked(job.message.request_id, *payload_of(part), options)
         self.flush(link)
+
+    async def part_sent(self, link: Link) -> None:
+        """Let others have the loop: an ``async def`` handler may yield for ever without a wait."""
+        import asyncio  # which is there, where this is called
+
+        await asyncio.sleep(0)
 
     def answer_error(
         self,

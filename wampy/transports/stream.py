@@ -86,6 +86,8 @@ class StreamTransport:
         self.max_send_bytes = max_send_bytes
         self.max_receive_bytes = max_receive_bytes
         self.is_private = is_private
+        #: How many octets came, of whole frames or not.
+        self.received_bytes = 0
         self._socket = sock
         self._first = first
         # An SSL object must not be used by two threads at once; its calls never wait here.
@@ -124,6 +126,7 @@ class StreamTransport:
             raise ConnectionLost(f"connection to {self.url} lost: {explain(error)}") from error
         if not data:
             raise ConnectionLost(f"connection to {self.url} lost: the router closed it")
+        self.received_bytes += len(data)
         return self.codec.feed(data)
 
     def _receive_tls(self, timeout_s: float) -> bytes:

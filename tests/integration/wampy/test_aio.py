@@ -8,7 +8,7 @@ import inspect
 import itertools
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from tests.integration.wampy.scripted import (
     Conversation,
     ScriptedRouter,
 )
+from tests.support import wait_until
 from wampy import AsyncSession, CallResult, Session, current_call, current_event
 from wampy.aio.futures import AsyncWaiter
 from wampy.aio.handles import AsyncRegistration, AsyncSubscription
@@ -71,8 +72,8 @@ def public(cls: type) -> dict[str, Any]:
 INSIDE = {
     "answer", "answer_error", "answer_progress", "answer_to", "ask_to_cancel", "check_fork",
     "close", "drained", "drop_event", "expire", "flush", "give_up", "interrupt", "keep_locked",
-    "lose", "post", "post_part", "request", "set_up", "tear_down", "timeout_of", "undo", "wait_for",
-    "wait_idle", "wake", "welcomed_locked",
+    "is_in_loop", "lose", "part_sent", "post", "post_part", "request", "set_up", "tear_down",
+    "timeout_of", "undo", "wait_for", "wait_idle", "wake", "welcomed_locked",
 }  # fmt: skip
 
 
@@ -785,3 +786,27 @@ def test_a_full_backlog_is_waited_for(tmp_path: Path) -> None:
                 await AsyncSession(f"unix://{path}", timeout=0.3).begin()
 
         run(test())
+
+
+def endless() -> Iterator[int]:
+    yield from itertools.count()
+
+
+async def endless_async() -> AsyncIterator[int]:
+    for number in itertools.count():
+        yield number
+
+
+@pytest.mark.parametrize("handler", [endless, endless_async])
+def test_parts_without_end_leave_the_loop_to_others(
+    kind: Any, builtin_router: RealRouter, uri: Uri, handler: Callable[[], Any]
+) -> None:
+    """And it ends when its caller wants no more."""
+    with kind(builtin_router.unix_url) as callee, Session(builtin_router.unix_url) as caller:
+        callee.register(uri("endless"), handler)
+        callee.register(uri("one"), lambda: 1)
+        parts = caller.call_progress(uri("endless"), timeout=10.0)
+        assert [next(parts) for _ in range(3)] == [0, 1, 2]
+        assert caller.call(uri("one"), timeout=10.0) == 1
+        parts.close()
+        wait_until(lambda: callee.dispatcher.in_flight == 0, 10.0)

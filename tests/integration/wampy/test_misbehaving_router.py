@@ -323,6 +323,23 @@ def test_what_comes_byte_by_byte_is_the_same(scripted: Scripted, opened: Open) -
     assert session.call("com.example.echo") == "ä" * 100
 
 
+def test_what_comes_slowly_is_a_sign_of_life(scripted: Scripted, opened: Open) -> None:
+    """A long message over a slow line takes longer than a Router may be silent."""
+
+    def script(it: Conversation) -> None:
+        it.welcome()
+        call = it.until(CALL)
+        data = it.encode(RESULT, call[1], {}, ["x" * 1000])
+        for at in range(0, len(data), 50):
+            it.octets(data[at : at + 50])
+            threading.Event().wait(0.1)
+        it.serve()
+
+    session = opened(scripted(script), ping_interval=0.3)
+    assert session.call("com.example.long") == "x" * 1000
+    assert session.id == 1000
+
+
 def test_details_and_fields_of_the_future(scripted: Scripted, opened: Open) -> None:
     """Unknown keys and further fields mean nothing (WAMP, 5.1 and 6.1)."""
 
