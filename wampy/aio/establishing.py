@@ -19,7 +19,7 @@ from wampy.errors import (
 )
 from wampy.session.establishing import GHOST_PAUSE_S, GHOST_S, RESTORE_PAUSE_S
 from wampy.session.futures import value_of
-from wampy.session.handles import Handle, Registration
+from wampy.session.handles import Handle, Registration, check_bound_locked
 
 if TYPE_CHECKING:
     from wampy.session.questions import Question
@@ -44,6 +44,7 @@ class AsyncEstablishing(AsyncEngine):
         failures = await self._establish(handles, time.monotonic() + timeout_s, 0.0)
         if failures:
             raise next(iter(failures.values()))
+        check_bound_locked(handles, self._link)
         for handle in handles:
             kept: list[Any] = (
                 self.registrations if isinstance(handle, Registration) else self.subscriptions
@@ -72,14 +73,7 @@ class AsyncEstablishing(AsyncEngine):
                 try:
                     await self.answer_to(waiter, deadline, timeout_s, uri)
                 except WampyError as error:
-                    failures[waiter.handle] = error
-            for waiter in waiters:
-                handle, link = waiter.handle, waiter.link
-                if handle not in failures and link is not None and not link.is_alive:
-                    # Confirmed, and lost before anybody could take note of it here.
-                    handle.is_active, handle.id = False, None
-                    failures[handle] = ConnectionLost(str(link.error))
-                handle.error = failures.get(handle)
+                    failures[waiter.handle] = waiter.handle.error = error
             left = [
                 handle
                 for handle, error in failures.items()

@@ -17,7 +17,7 @@ from wampy.errors import (
 from wampy.session.connecting import logger
 from wampy.session.engine import Engine
 from wampy.session.futures import Waiter, value_of
-from wampy.session.handles import Handle, Registration, SetUp
+from wampy.session.handles import Handle, Registration, SetUp, check_bound_locked
 
 if TYPE_CHECKING:
     from wampy.session.questions import Question
@@ -58,6 +58,7 @@ class Establishing(Engine):
         if failures:
             raise next(iter(failures.values()))
         with self._lock:
+            check_bound_locked(handles, self._link)
             for handle in handles:
                 kept: list[Any] = (
                     self.registrations if isinstance(handle, Registration) else self.subscriptions

@@ -19,8 +19,6 @@ from tests.conftest import TICKETS, RealRouter, free_port
 from tests.integration.wampy.relay import CERTIFICATE, Relay
 from tests.integration.wampy.scripted import (
     GOODBYE,
-    REGISTER,
-    REGISTERED,
     Conversation,
     ScriptedRouter,
 )
@@ -638,29 +636,6 @@ def test_a_router_that_leaves_with_its_welcome_is_over_without_reconnect() -> No
     async def test() -> None:
         async with AsyncSession(router.url, reconnect=False) as session:
             assert await session.wait_closed(5.0)
-
-    router = ScriptedRouter(script, is_websocket=False)
-    try:
-        run(test())
-    finally:
-        router.close()
-
-
-def test_what_is_confirmed_with_the_end_is_not_taken_for_there() -> None:
-    """REGISTERED and the end of the connection in one go."""
-
-    def script(it: Conversation) -> None:
-        it.welcome()
-        it.octets(
-            it.encode(REGISTERED, it.until(REGISTER)[1], 5)
-            + it.encode(GOODBYE, {}, "wamp.close.killed")
-        )
-
-    async def test() -> None:
-        async with AsyncSession(router.url, reconnect=False) as session:
-            with pytest.raises(wampy.ConnectionLost, match="killed"):
-                await session.register("com.example.one", lambda: 1)
-            assert not session.registrations
 
     router = ScriptedRouter(script, is_websocket=False)
     try:

@@ -530,6 +530,35 @@ def test_goodbye_in_the_middle_of_it(
     wait_until(lambda: all(handle.is_active for handle in session.registrations))
 
 
+@pytest.mark.parametrize(
+    ("name", "asked", "confirmed"),
+    [("register", REGISTER, REGISTERED), ("subscribe", SUBSCRIBE, SUBSCRIBED)],
+)
+def test_what_is_confirmed_with_goodbye_is_not_taken_for_there(
+    scripted: Scripted, opened: Open, name: str, asked: int, confirmed: int
+) -> None:
+    """It would be neither at the Router nor restored there. Either it is lost, or it comes back."""
+
+    def script(it: Conversation) -> None:
+        it.welcome()
+        request = it.until(asked)[1]
+        it.octets(it.encode(confirmed, request, 5) + it.encode(GOODBYE, {}, "wamp.close.killed"))
+
+    router = scripted(script, well)
+    session = opened(router)
+    try:
+        getattr(session, name)("com.example.mine", print)
+    except wampy.ConnectionLost:
+        assert not session.registrations
+        assert not session.subscriptions
+        getattr(session, name)("com.example.mine", print)
+    returns(session, router)
+    wait_until(lambda: asked in [message[0] for message in router.conversations[1].heard])
+    kept = session.registrations + session.subscriptions
+    assert len(kept) == 1
+    wait_until(lambda: kept[0].is_active)
+
+
 def test_goodbye_with_welcome(scripted: Scripted, opened: Open) -> None:
     def script(it: Conversation) -> None:
         it.shake_hands()
