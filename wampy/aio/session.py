@@ -118,6 +118,8 @@ class AsyncSession(AsyncEstablishing):
     async def begin(self, timeout: float | None = None) -> None:
         """Connect and join the Realm. Does nothing on a Session that has begun.
 
+        Waits for ``on_join``, too, as long as there is time left.
+
         Raises:
             what ``Session`` and ``Session.begin`` raise.
         """
@@ -164,6 +166,7 @@ class AsyncSession(AsyncEstablishing):
         """Leave: GOODBYE, then close. What waits for an answer gets SessionClosed.
 
         As ``Session.end``; but handlers that run are cancelled: ``drain`` first, if they must not.
+        Hooks have a second to end, and are cancelled then.
         """
         await self.close()
 
