@@ -38,6 +38,16 @@ class Address:
         """Whether this is a unix socket."""
         return self.scheme == "unix"
 
+    @property
+    def authority(self) -> str:
+        """Host and port as HTTP wants them, in ASCII.
+
+        Raises:
+            ValueError: the host is no name.
+        """
+        host = (self.host or "").encode("idna").decode("ascii")
+        return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
+
 
 @dataclass(frozen=True, slots=True)
 class ConnectOptions:
@@ -64,7 +74,7 @@ class ConnectOptions:
         """Refuse what would not be used.
 
         Raises:
-            ConnectFailed: it does not go with the address.
+            ConnectFailed: it does not go with the address, or the proxy's URL is none.
         """
         if self.key is not None and self.certificate is None:
             raise ConnectFailed(address.url, "a key was given, and no certificate")
@@ -72,8 +82,12 @@ class ConnectOptions:
             raise ConnectFailed(
                 address.url, "a certificate is for wss:// and tcps:// only; this URL has no TLS"
             )
-        if self.proxy is not None and not address.is_websocket:
-            raise ConnectFailed(address.url, "a proxy is for ws:// and wss:// only")
+        if self.proxy is not None:
+            from wampy.transports.proxy import parse_proxy  # few have one
+
+            if not address.is_websocket:
+                raise ConnectFailed(address.url, "a proxy is for ws:// and wss:// only")
+            parse_proxy(address.url, self.proxy)
 
 
 def parse_url(url: str) -> Address:

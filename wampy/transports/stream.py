@@ -33,7 +33,7 @@ _SEND_FLAGS = int(socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
 _RECEIVE_FLAGS = int(socket.MSG_DONTWAIT)
 _BOTH = int(socket.SHUT_RDWR)
 #: How long a Router whose queue of connections is full is given, in seconds, before the next try.
-_BACKLOG_PAUSE_S = 0.005
+BACKLOG_PAUSE_S = 0.005
 
 
 class Codec(Protocol):
@@ -87,6 +87,8 @@ class StreamTransport:
         self.max_send_bytes = max_send_bytes
         self.max_receive_bytes = max_receive_bytes
         self.is_private = is_private
+        #: How many octets came, of whole frames or not.
+        self.received_bytes = 0
         self._socket = sock
         self._first = first
         # An SSL object must not be used by two threads at once; its calls never wait here.
@@ -137,6 +139,7 @@ class StreamTransport:
             raise ConnectionLost(f"connection to {self.url} lost: {explain(error)}") from error
         if not data:
             raise ConnectionLost(f"connection to {self.url} lost: the router closed it")
+        self.received_bytes += len(data)
         return self.codec.feed(data)
 
     def _receive_tls(self, timeout_s: float) -> bytes:
@@ -327,7 +330,7 @@ def _connect_unix(path: str, deadline: float) -> socket.SocketType:
                 # The Router's backlog is full: a unix socket says so instead of waiting.
                 if time.monotonic() > deadline:
                     raise
-                time.sleep(_BACKLOG_PAUSE_S)
+                time.sleep(BACKLOG_PAUSE_S)
             else:
                 return sock
     except BaseException:

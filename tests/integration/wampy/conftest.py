@@ -10,6 +10,7 @@ import pytest
 
 from tests.conftest import RealRouter
 from tests.integration.wampy.relay import Relay
+from tests.integration.wampy.scripted import KINDS
 from wampy import Session
 
 _NUMBERS = itertools.count()
@@ -49,6 +50,12 @@ def join(router: RealRouter) -> Iterator[Callable[..., Session]]:
     yield joined
     for session in sessions:
         session.end()
+
+
+@pytest.fixture(params=list(KINDS))
+def kind(request: pytest.FixtureRequest) -> Any:
+    """A Session of threads, or of tasks; to be used with ``with``."""
+    return KINDS[request.param]
 
 
 @pytest.fixture

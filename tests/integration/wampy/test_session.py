@@ -16,7 +16,7 @@ from tests.conftest import TICKETS, RealRouter, free_port
 from tests.integration.wampy.relay import CERTIFICATE, Relay
 from tests.support import wait_until
 from wampy import CallResult, Session
-from wampy.messages import Call, Error, Publish, Register, Result, Subscribe, Yield
+from wampy.messages import Register, Yield
 
 Join = Callable[..., Session]
 Uri = Callable[[str], str]
@@ -439,28 +439,6 @@ def test_several_values_come_as_a_call_result(join: Join, uri: Uri) -> None:
     invocation: Any = callee.recv(5.0)
     callee.send(Yield(request_id=invocation.request_id, args=[1, 2], kwargs={"three": 3}))
     assert future.result() == CallResult([1, 2], {"three": 3})
-
-
-# ---------------------------------------------------------------------- messages by hand
-
-
-def test_messages_by_hand(join: Join, uri: Uri) -> None:
-    session, other = join(), join()
-    other.register(uri("echo"), lambda value: value)
-    sent = session.send(Call(procedure=uri("echo"), args=["x"]))
-    got = session.recv(5.0)
-    assert isinstance(got, Result)
-    assert got.request_id == sent.request_id  # type: ignore[attr-defined]
-    assert list(got.args or ()) == ["x"]
-    failed = session.send_and_receive(Call(procedure=uri("none")))
-    assert isinstance(failed, Error)
-    assert failed.error == "wamp.error.no_such_procedure"
-    session.send_and_receive(Subscribe(topic=uri("topic")))
-    assert other.send_and_receive(Publish(topic=uri("topic"), args=[7])) is None
-    event: Any = session.recv(5.0)
-    assert list(event.args) == [7]
-    with pytest.raises(wampy.RequestTimeout):
-        session.recv(0.05)
 
 
 # ---------------------------------------------------------------------- the end
