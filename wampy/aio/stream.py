@@ -43,7 +43,7 @@ class AsyncTransport(asyncio.Protocol):
     def __init__(self, address: Address) -> None:
         self.url = address.url
         self.is_tls = address.is_secure
-        self.is_private = address.is_unix or address.is_secure
+        self.is_private = address.is_unix or address.is_secure or address.is_memory
         self.on_frames: Callable[[list[Frame]], None] | None = None
         self.on_lost: Callable[[WampyError], None] | None = None
         self._transport: Any = None
@@ -180,6 +180,8 @@ async def connect_async(
     """
     if options.proxy is not None:
         raise ConnectFailed(address.url, "a proxy is for Session, not for AsyncSession")
+    if address.is_memory:
+        return _in_memory(address, serializers)
     if address.is_websocket:
         transport = await _open(address, options)
         return await _guarded(transport, _upgrade(transport, address, serializers))
@@ -191,6 +193,23 @@ async def connect_async(
         except RemoteProtocolError as error:
             refusal = error
     raise ConnectFailed(address.url, str(refusal)) from refusal
+
+
+def _in_memory(address: Address, serializers: Sequence[str]) -> AsyncTransport:
+    from wampy.aio.memory import MemoryPipe  # for tests
+
+    transport = AsyncTransport(address)
+    _speak_rawsocket(transport, MemoryPipe(transport, address, serializers).serializer_name)
+    return transport
+
+
+def _speak_rawsocket(
+    transport: AsyncTransport, serializer: str, announced_bytes: int = RAW_RECEIVE_BYTES
+) -> None:
+    transport.codec = RawSocketCodec()
+    transport.serializer_name = serializer
+    transport.max_send_bytes = max_send_bytes(announced_bytes)
+    transport.max_receive_bytes = RAW_RECEIVE_BYTES
 
 
 async def _open(address: Address, options: ConnectOptions) -> AsyncTransport:
@@ -244,10 +263,7 @@ async def _shake_hands(transport: AsyncTransport, name: str) -> None:
     reply = rawsocket.parse_handshake_reply(octets)
     if reply.serializer_id != serializer_id:
         raise RemoteProtocolError("the router chose a serializer that was not offered")
-    transport.codec = RawSocketCodec()
-    transport.serializer_name = name
-    transport.max_send_bytes = max_send_bytes(reply.max_bytes)
-    transport.max_receive_bytes = RAW_RECEIVE_BYTES
+    _speak_rawsocket(transport, name, reply.max_bytes)
 
 
 async def _upgrade(transport: AsyncTransport, address: Address, serializers: Sequence[str]) -> None:

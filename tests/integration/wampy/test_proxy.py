@@ -19,6 +19,8 @@ from tests.conftest import RealRouter
 from tests.integration.wampy.relay import CERTIFICATE, Relay
 from wampy import Session
 
+pytestmark = pytest.mark.sockets
+
 
 class Proxy:
     """Passes octets on to where it is told; of a kind that says how it is told."""
