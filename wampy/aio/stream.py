@@ -52,7 +52,7 @@ class AsyncTransport(asyncio.Protocol):
         self.url = address.url
         self.is_tls = address.is_secure
         #: Whether nobody between here and the Router can read along.
-        self.is_private = address.is_unix or address.is_secure
+        self.is_private = address.is_unix or address.is_secure or address.is_memory
         # What goes through somebody else's machine is private with TLS only.
         self._may_be_loopback = not (self.is_private or is_tunnelled)
         self.on_frames: Callable[[list[Frame]], None] | None = None
@@ -187,6 +187,8 @@ async def connect_async(
     Raises:
         ConnectFailed: with the URL and the reason.
     """
+    if address.is_memory:
+        return _in_memory(address, serializers)
     proxy = None
     if options.proxy is not None:
         proxy = parse_proxy(address.url, options.proxy)
@@ -226,6 +228,23 @@ async def _connect(
         except RemoteProtocolError as error:
             refusal = error
     raise ConnectFailed(address.url, str(refusal)) from refusal
+
+
+def _in_memory(address: Address, serializers: Sequence[str]) -> AsyncTransport:
+    from wampy.aio.memory import MemoryPipe  # for tests
+
+    transport = AsyncTransport(address)
+    _speak_rawsocket(transport, MemoryPipe(transport, address, serializers).serializer_name)
+    return transport
+
+
+def _speak_rawsocket(
+    transport: AsyncTransport, serializer: str, announced_bytes: int = RAW_RECEIVE_BYTES
+) -> None:
+    transport.codec = RawSocketCodec()
+    transport.serializer_name = serializer
+    transport.max_send_bytes = max_send_bytes(announced_bytes)
+    transport.max_receive_bytes = RAW_RECEIVE_BYTES
 
 
 async def _open(
@@ -303,10 +322,7 @@ async def _shake_hands(transport: AsyncTransport, name: str) -> None:
     reply = rawsocket.parse_handshake_reply(octets)
     if reply.serializer_id != serializer_id:
         raise RemoteProtocolError("the router chose a serializer that was not offered")
-    transport.codec = RawSocketCodec()
-    transport.serializer_name = name
-    transport.max_send_bytes = max_send_bytes(reply.max_bytes)
-    transport.max_receive_bytes = RAW_RECEIVE_BYTES
+    _speak_rawsocket(transport, name, reply.max_bytes)
 
 
 async def _upgrade(transport: AsyncTransport, address: Address, serializers: Sequence[str]) -> None:

@@ -13,6 +13,7 @@ _SCHEMES = {
     "tcp": (False, False, None),
     "tcps": (False, True, None),
     "unix": (False, False, None),
+    "memory": (False, False, None),
 }
 _EXPECTED = "expected ws://, wss://, tcp://host:port, tcps://host:port or unix:///path"
 
@@ -37,6 +38,11 @@ class Address:
     def is_unix(self) -> bool:
         """Whether this is a unix socket."""
         return self.scheme == "unix"
+
+    @property
+    def is_memory(self) -> bool:
+        """Whether the Router is in this process, under the name that is ``path``."""
+        return self.scheme == "memory"
 
     @property
     def authority(self) -> str:
@@ -99,6 +105,8 @@ def parse_url(url: str) -> Address:
     if url.startswith("unix:///") and "%" not in url:
         # What each process of a stack has: its memory is spared what urllib would touch.
         return Address(url, "unix", None, None, url[len("unix://") :], False, False)
+    if url.startswith("memory://"):
+        return Address(url, "memory", None, None, url[len("memory://") :], False, False)
     from urllib.parse import unquote, urlsplit
 
     try:

@@ -55,8 +55,40 @@ class Codec(Protocol):
         """Give what is sent before the socket is closed; may be empty."""
 
 
+class Transport(Protocol):
+    """One connection to a Router, as a Link uses it; see StreamTransport."""
+
+    url: str
+    codec: Codec
+    serializer_name: str
+    max_send_bytes: int
+    max_receive_bytes: int
+    is_private: bool
+    #: How much has come; whole frames or not.
+    received_bytes: int
+
+    @property
+    def is_tls(self) -> bool:
+        """Whether it is TLS, up to the Router or what stands before it."""
+
+    def channel_id(self) -> bytes | None:
+        """Give what both ends know this TLS connection by; None where there is none."""
+
+    def receive(self, timeout_s: float) -> list[Frame]:
+        """Wait for whole frames, at most ``timeout_s``."""
+
+    def send(self, data: bytes, stall_s: float) -> int:
+        """Send whole frames; give how many bytes went out."""
+
+    def abort(self) -> None:
+        """End the connection at once. Idempotent."""
+
+    def close(self) -> None:
+        """Give back what it holds. Idempotent."""
+
+
 class StreamTransport:
-    """One connection to a Router.
+    """One connection to a Router over a socket.
 
     Args:
         url: what was connected to, for errors.

@@ -22,6 +22,8 @@ from tests.integration.wampy.relay import CERTIFICATE, Relay
 from tests.integration.wampy.scripted import KINDS
 from tests.support import wait_until
 
+pytestmark = pytest.mark.sockets
+
 
 class Proxy:
     """Passes octets on to where it is told; of a kind that says how it is told."""

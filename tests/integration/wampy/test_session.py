@@ -148,6 +148,7 @@ def test_patterns(join: Join, uri: Uri) -> None:
 # ---------------------------------------------------------------------- what goes wrong
 
 
+@pytest.mark.sockets
 @pytest.mark.parametrize(
     ("url", "reason"),
     [
@@ -214,6 +215,7 @@ def test_a_realm_that_does_not_exist(router: RealRouter) -> None:
     session.end()
 
 
+@pytest.mark.sockets
 def test_a_ticket_opens_and_a_wrong_one_does_not(router: RealRouter, join: Join) -> None:
     assert join(router.ticket_url, authid="joe", ticket=TICKETS["joe"]).is_joined
     wrong = Session(router.ticket_url, authid="joe", ticket="mistaken")
@@ -228,6 +230,7 @@ def test_a_ticket_opens_and_a_wrong_one_does_not(router: RealRouter, join: Join)
     anonymous.end()
 
 
+@pytest.mark.sockets
 def test_a_ticket_is_not_sent_in_the_clear_beyond_this_machine(
     router: RealRouter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -462,6 +465,7 @@ def test_the_end(join: Join, uri: Uri) -> None:
     release.set()
 
 
+@pytest.mark.sockets
 def test_a_callback_may_end_the_session(join: Join, uri: Uri) -> None:
     # In the very thread that reads, which is not to be waited for, and closes the socket itself.
     callee, caller = join(), join()
