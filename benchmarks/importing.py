@@ -1,7 +1,7 @@
 """What the import of a client costs, in time and memory.
 
-``import wampy`` alone imports next to nothing: each name is imported when it is asked for. So what is
-measured is the import of the names that a program begins with.
+``import wampy`` alone imports next to nothing: each name is imported when it is asked for. So what
+is measured is the import of the names that a program begins with.
 """
 
 from __future__ import annotations
