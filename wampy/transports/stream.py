@@ -24,8 +24,10 @@ from wampy.transports.channel import channel_id_of
 if TYPE_CHECKING:
     import ssl
 
-#: Bytes asked for in one read: dozens of messages, when so many are waiting.
+#: Bytes asked for in one read: dozens of messages, when so many are waiting. And the most, when
+#: long ones come: what does not fit is copied once more.
 _READ_BYTES = 65536
+_MOST_READ_BYTES = 2**20
 #: Reads while the socket has more, before the frames are handed on.
 _READS_AT_ONCE = 16
 #: Plain integers: what `socket` has are enums, and their arithmetic is Python code.
@@ -121,6 +123,7 @@ class StreamTransport:
         self.is_private = is_private
         #: How many octets came, of whole frames or not.
         self.received_bytes = 0
+        self._read_bytes = _READ_BYTES
         self._socket = sock
         self._first = first
         # An SSL object must not be used by two threads at once; its calls never wait here.
@@ -164,7 +167,8 @@ class StreamTransport:
             else:
                 if not self._readable.poll(timeout_s * 1000.0):
                     return []
-                data = self._socket.recv(_READ_BYTES, _RECEIVE_FLAGS)
+                data = self._socket.recv(self._read_bytes, _RECEIVE_FLAGS)
+                self._read_bytes = _next_read(self._read_bytes, len(data))
         except BlockingIOError:
             return []
         except (OSError, ValueError) as error:
@@ -255,6 +259,13 @@ class StreamTransport:
         """Give the descriptor back. Idempotent."""
         self.abort()
         self._socket.close()
+
+
+def _next_read(asked_bytes: int, got_bytes: int) -> int:
+    """Give how much to ask for next: more when all of it came, little again when little did."""
+    if got_bytes == asked_bytes:
+        return min(asked_bytes * 4, _MOST_READ_BYTES)
+    return asked_bytes if got_bytes * 8 > asked_bytes else _READ_BYTES
 
 
 class DeadlineSocket:
