@@ -193,6 +193,10 @@ class CallTaker(Taker):
         else:
             self._last = part
 
+    async def turn(self) -> None:
+        """Let others have the loop, and wait while too much waits to be sent."""
+        await self._job.engine.part_sent(self._job.link)
+
     def result(self, returned: Any) -> Any:
         """Give the call's result."""
         return self._last if returned is None else returned
@@ -202,7 +206,7 @@ def run_through(engine: Answering, parts: Any, taker: Taker) -> Any:
     """Run a generator, of either kind; give what it comes to, or a coroutine that will."""
     if type(parts) is AsyncGeneratorType:
         return exhaust_async(parts, taker)
-    if engine.runs_in_loop:
+    if engine.is_in_loop:
         return exhaust_in_turns(parts, taker)
     return exhaust(parts, taker)
 

@@ -19,6 +19,12 @@ class Taker:
     def take(self, part: Any) -> None:
         """Take a part; what this raises ends the generator."""
 
+    async def turn(self) -> None:
+        """Let others have the loop, after each part."""
+        import asyncio  # which is there, where this is called
+
+        await asyncio.sleep(0)
+
     def result(self, returned: Any) -> Any:
         """Give what the whole comes to, for what the generator returned."""
         return returned
@@ -39,8 +45,6 @@ def exhaust(parts: Generator[Any, Any, Any], taker: Taker) -> Any:
 
 async def exhaust_in_turns(parts: Generator[Any, Any, Any], taker: Taker) -> Any:
     """Run a generator in an event loop, which gets a turn after each part."""
-    import asyncio
-
     try:
         while True:
             try:
@@ -48,19 +52,17 @@ async def exhaust_in_turns(parts: Generator[Any, Any, Any], taker: Taker) -> Any
             except StopIteration as end:
                 return taker.result(end.value)
             taker.take(part)
-            await asyncio.sleep(0)
+            await taker.turn()
     finally:
         parts.close()
 
 
 async def exhaust_async(parts: AsyncGenerator[Any, Any], taker: Taker) -> Any:
     """Run an asynchronous generator; the loop gets a turn even where it awaits nothing."""
-    import asyncio
-
     try:
         async for part in parts:
             taker.take(part)
-            await asyncio.sleep(0)
+            await taker.turn()
     finally:
         await parts.aclose()
     return taker.result(None)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
-import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,26 +10,62 @@ import pytest
 
 from tests.conftest import RealRouter
 from tests.integration.wampy.relay import Relay
-from wampy import AsyncSession, Session
+from tests.integration.wampy.scripted import KINDS
+from wampy import Session
+from wampy.testing.routers import MemoryRouter
 
 _NUMBERS = itertools.count()
 
 
-@pytest.fixture(params=["builtin", "crossbar"], scope="session")
+#: The fixtures of each Router; what needs a socket or a process, marked ``sockets``, has no memory.
+ROUTERS = {"builtin": "builtin_router", "crossbar": "crossbar", "memory": "memory_router"}
+WAYS = ["ws msgpack", "ws json", "ws cbor", "unix msgpack", "unix cbor", "tcp json"]
+MEMORY_WAYS = ["memory msgpack", "memory json", "memory cbor"]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run what uses ``router`` over each of them, and what uses ``way`` over each way in, too."""
+    if "router" not in metafunc.fixturenames:
+        return
+    names = list(ROUTERS)
+    if "relay" in metafunc.fixturenames or metafunc.definition.get_closest_marker("sockets"):
+        names.remove("memory")
+    own = metafunc.definition.iter_markers("parametrize")
+    if "way" not in metafunc.fixturenames or any("way" in mark.args[0] for mark in own):
+        metafunc.parametrize("router", names, indirect=True, scope="session")
+        return
+    ways = [(name, way) for name in names for way in (MEMORY_WAYS if name == "memory" else WAYS)]
+    metafunc.parametrize(("router", "way"), ways, indirect=True)
+
+
+@pytest.fixture(scope="session")
 def router(request: pytest.FixtureRequest) -> RealRouter:
-    """Each Router: a client behaves alike on both."""
-    name = {"builtin": "builtin_router", "crossbar": "crossbar"}[request.param]
-    found: RealRouter = request.getfixturevalue(name)
+    """Each Router: a client behaves alike on all of them."""
+    found: RealRouter = request.getfixturevalue(ROUTERS[request.param])
     return found
 
 
-@pytest.fixture(
-    params=["ws msgpack", "ws json", "ws cbor", "unix msgpack", "unix cbor", "tcp json"]
-)
+@pytest.fixture(scope="session")
+def memory_router() -> Iterator[RealRouter]:
+    """One Router in memory for the whole run: no socket, so no port and no process of its own."""
+    with MemoryRouter() as made:
+        yield RealRouter(
+            url=made.url,
+            tcp_url=made.url,
+            unix_url=made.url,
+            ticket_url="",
+            realm=made.realm,
+            host="",
+            port=0,
+            pid=0,
+        )
+
+
+@pytest.fixture
 def way(request: pytest.FixtureRequest, router: RealRouter) -> dict[str, Any]:
     """Give each way in, as arguments of Session."""
     kind, serializer = request.param.split()
-    urls = {"ws": router.url, "unix": router.unix_url, "tcp": router.tcp_url}
+    urls = {"ws": router.url, "unix": router.unix_url, "tcp": router.tcp_url, "memory": router.url}
     return {"router": urls[kind], "serializer": serializer}
 
 
@@ -53,90 +87,29 @@ def join(router: RealRouter) -> Iterator[Callable[..., Session]]:
         session.end()
 
 
-class Offering:
-    """A Session of either kind, used from the test's own thread.
-
-    What an AsyncSession does is done in a loop of its own, and waited for.
-    """
-
-    def __init__(self, kind: type[Session] | type[AsyncSession], url: str, **options: Any) -> None:
-        options.setdefault("timeout", 10.0)
-        self.session: Any = kind(url, **options)
-        self.is_async = kind is AsyncSession
-        self._loop = asyncio.new_event_loop() if self.is_async else None
-        if self._loop is not None:
-            self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-            self._thread.start()
-        try:
-            self.wait(self.session.begin)
-        except BaseException:
-            self.end()
-            raise
-
-    def register(self, *args: Any, **kwargs: Any) -> Any:
-        return self.wait(self.session.register, *args, **kwargs)
-
-    def subscribe(self, *args: Any, **kwargs: Any) -> Any:
-        return self.wait(self.session.subscribe, *args, **kwargs)
-
-    @property
-    def meta(self) -> Any:
-        """The meta API; of an AsyncSession as if it blocked."""
-        return Awaited(self.session.meta, self.wait) if self.is_async else self.session.meta
-
-    def wait(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """Call a method of the Session's; give what it gives in the end."""
-        if not self.is_async:
-            return function(*args, **kwargs)
-        assert self._loop is not None, "it has ended"
-
-        async def do() -> Any:
-            return await function(*args, **kwargs)
-
-        return asyncio.run_coroutine_threadsafe(do(), self._loop).result(20.0)
-
-    def end(self) -> None:
-        """End it. Idempotent."""
-        if self.is_async and self._loop is None:
-            return
-        self.wait(self.session.end)
-        if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join(10.0)
-            self._loop.close()
-            self._loop = None
-
-
-class Awaited:
-    """An object whose methods are coroutines, as if they waited."""
-
-    def __init__(self, of: Any, wait: Callable[..., Any]) -> None:
-        self._of = of
-        self._wait = wait
-
-    def __getattr__(self, name: str) -> Any:
-        found = getattr(self._of, name)
-        if callable(found):
-            return lambda *args, **kwargs: self._wait(found, *args, **kwargs)
-        return Awaited(found, self._wait)
-
-
-@pytest.fixture(params=[Session, AsyncSession], ids=["threads", "tasks"])
-def offer(request: pytest.FixtureRequest, router: RealRouter) -> Iterator[Callable[..., Offering]]:
-    """Make Offerings, of each kind of Session; ended after the test."""
-    made: list[Offering] = []
-
-    def make(url: str = "", **options: Any) -> Offering:
-        made.append(Offering(request.param, url or router.unix_url, **options))
-        return made[-1]
-
-    yield make
-    for item in made:
-        item.end()
+@pytest.fixture(params=list(KINDS))
+def kind(request: pytest.FixtureRequest) -> Any:
+    """A Session of threads, or of tasks; to be used with ``with``."""
+    return KINDS[request.param]
 
 
 @pytest.fixture
-def offering(offer: Callable[..., Offering]) -> Offering:
+def offer(kind: Any, router: RealRouter) -> Iterator[Callable[..., Any]]:
+    """Join with a Session of each kind, used as one of threads is; ended after the test."""
+    made: list[Any] = []
+
+    def joined(url: str = "", **options: Any) -> Any:
+        made.append(kind(url or router.unix_url, timeout=10.0, **options))
+        made[-1].begin()
+        return made[-1]
+
+    yield joined
+    for session in made:
+        session.end()
+
+
+@pytest.fixture
+def offering(offer: Callable[..., Any]) -> Any:
     """One Session that offers and listens, of each kind."""
     return offer()
 

@@ -10,17 +10,17 @@ import pytest
 
 import wampy
 from tests.conftest import TICKETS, RealRouter, free_port, open_node_config
-from tests.integration.wampy.conftest import Offering
 from tests.integration.wampy.router.conftest import RunningRouter
+from tests.integration.wampy.scripted import KINDS
 from tests.support import wait_until
-from wampy import AsyncSession, Session
+from wampy import Session
 from wampy.router.realm import RealmLimits
 
 Join = Callable[..., Session]
 Uri = Callable[[str], str]
 
 
-def test_sessions(join: Join, offering: Offering) -> None:
+def test_sessions(join: Join, offering: Any) -> None:
     other = join()
     sessions = offering.meta.sessions
     assert other.id in sessions.list()
@@ -38,9 +38,10 @@ def test_sessions(join: Join, offering: Offering) -> None:
         sessions.get(1)
 
 
+@pytest.mark.sockets
 @pytest.mark.parametrize("by", ["authid", "authrole"])
 def test_sessions_are_killed_by_who_they_are(
-    join: Join, offering: Offering, router: RealRouter, builtin_router: RealRouter, by: str
+    join: Join, offering: Any, router: RealRouter, builtin_router: RealRouter, by: str
 ) -> None:
     gone: list[str] = []
     joe: dict[str, Any] = {"authid": "joe", "ticket": TICKETS["joe"], "reconnect": False}
@@ -53,13 +54,13 @@ def test_sessions_are_killed_by_who_they_are(
     assert count == 2 or router.url != builtin_router.url
     wait_until(lambda: sorted(gone) == ["one", "two"])
     assert other.is_joined
-    assert offering.session.is_joined
+    assert offering.is_joined
     if router.url == builtin_router.url:
         assert kill("joe") == 0
 
 
 def test_registrations(
-    join: Join, uri: Uri, offering: Offering, router: RealRouter, builtin_router: RealRouter
+    join: Join, uri: Uri, offering: Any, router: RealRouter, builtin_router: RealRouter
 ) -> None:
     callee = join()
     registration = callee.register(uri("one"), lambda: 1, invoke="roundrobin")
@@ -86,7 +87,7 @@ def test_registrations(
         registrations.get(1)
 
 
-def test_subscriptions(join: Join, uri: Uri, offering: Offering) -> None:
+def test_subscriptions(join: Join, uri: Uri, offering: Any) -> None:
     subscriber = join()
     heard: list[Any] = []
     subscription = subscriber.subscribe(uri("one"), heard.append)
@@ -107,15 +108,13 @@ def test_subscriptions(join: Join, uri: Uri, offering: Offering) -> None:
     assert subscriber.is_joined
 
 
-def history_of(offering: Offering, topic: str) -> None:
+def history_of(offering: Any, topic: str) -> None:
     """Publish to a topic that has a history of three events, and look at it."""
     heard: list[int] = []
     subscription = offering.subscribe(topic, lambda number, **_: heard.append(number))
     options = {"exclude_me": False}
     published = [
-        offering.wait(
-            offering.session.publish, topic, number, two=2, acknowledge=True, options=options
-        )
+        offering.publish(topic, number, two=2, acknowledge=True, options=options)
         for number in range(5)
     ]
     wait_until(lambda: heard == [0, 1, 2, 3, 4])
@@ -130,20 +129,14 @@ def history_of(offering: Offering, topic: str) -> None:
         get_events(2**40)
 
 
-@pytest.mark.parametrize("kind", [Session, AsyncSession])
-def test_the_history_of_a_topic_at_the_builtin_router(
-    run_dir: Path, uri: Uri, kind: type[Session] | type[AsyncSession]
-) -> None:
+def test_the_history_of_a_topic_at_the_builtin_router(run_dir: Path, uri: Uri, kind: Any) -> None:
     limits = RealmLimits(history=((uri("kept"), "exact", 3),))
     router = RunningRouter(run_dir, realm_limits=limits)
     try:
-        offering = Offering(kind, router.unix_url)
-        try:
+        with kind(router.unix_url) as offering:
             history_of(offering, uri("kept"))
             plain = offering.subscribe(uri("not.kept"), lambda: None)
             assert offering.meta.subscriptions.get_events(plain.id) == []
-        finally:
-            offering.end()
     finally:
         router.end()
 
@@ -157,12 +150,9 @@ def test_the_history_of_a_topic_at_crossbar(
     realm = config["workers"][0]["realms"][0]
     realm["store"] = {"type": "memory", "event-history": [kept]}
     crossbar_process(config)
-    for kind in (Session, AsyncSession):
-        offering = Offering(kind, f"unix://{path}")
-        try:
+    for kind in KINDS.values():
+        with kind(f"unix://{path}") as offering:
             history_of(offering, uri("kept"))
-        finally:
-            offering.end()
 
 
 @pytest.mark.parametrize("scope", ["destroyed", "detached"])
@@ -173,8 +163,8 @@ def test_the_scope_of_a_testament(join: Join, uri: Uri, offer: Any, scope: str) 
     heir.subscribe(uri("will"), heard.append)
     testator = offer()
     for each in ("destroyed", "detached"):
-        testator.wait(testator.session.add_testament, uri("will"), each, scope=each)
-    testator.wait(testator.session.flush_testaments, scope)
+        testator.add_testament(uri("will"), each, scope=each)
+    testator.flush_testaments(scope)
     testator.end()
     wait_until(lambda: heard)
     assert heard == [{"destroyed": "detached", "detached": "destroyed"}[scope]]

@@ -11,13 +11,12 @@ import pytest
 
 import wampy
 from tests.conftest import TICKETS, RealRouter
-from tests.integration.wampy.conftest import Offering
 from tests.support import wait_until
 from wampy import Session, current_call, current_event
 
 Join = Callable[..., Session]
 Uri = Callable[[str], str]
-Offer = Callable[..., Offering]
+Offer = Callable[..., Any]
 
 
 # ---------------------------------------------------------------------- how handlers run
@@ -25,7 +24,7 @@ Offer = Callable[..., Offering]
 
 @pytest.mark.parametrize("concurrency", [1, 3])
 def test_how_many_calls_of_one_procedure_run_at_once(
-    join: Join, uri: Uri, offering: Offering, concurrency: int
+    join: Join, uri: Uri, offering: Any, concurrency: int
 ) -> None:
     """Never more, and as many as may; another procedure is not held up."""
     caller = join()
@@ -54,7 +53,7 @@ def test_how_many_calls_of_one_procedure_run_at_once(
 
 @pytest.mark.parametrize("expected", [ValueError, (KeyError, ValueError), ()])
 def test_expected_errors_are_the_callers(
-    join: Join, uri: Uri, offering: Offering, expected: Any, caplog: pytest.LogCaptureFixture
+    join: Join, uri: Uri, offering: Any, expected: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     caller = join()
 
@@ -70,12 +69,12 @@ def test_expected_errors_are_the_callers(
         assert (record.levelname, record.exc_info) == ("WARNING", None)
     else:
         assert (record.levelname, bool(record.exc_info)) == ("ERROR", True)
-    assert offering.session.dispatcher.errors == (0 if expected else 1)
+    assert offering.dispatcher.errors == (0 if expected else 1)
 
 
 @pytest.mark.parametrize("is_debug", [False, True])
 def test_tracebacks_travel_where_that_is_wanted(
-    join: Join, uri: Uri, offering: Offering, is_debug: bool
+    join: Join, uri: Uri, offering: Any, is_debug: bool
 ) -> None:
     caller = join()
 
@@ -102,7 +101,7 @@ def test_tracebacks_travel_where_that_is_wanted(
     ],
 )
 def test_patterns_of_procedures_and_topics(
-    join: Join, uri: Uri, offering: Offering, match: str, pattern: str, hits: Any, misses: Any
+    join: Join, uri: Uri, offering: Any, match: str, pattern: str, hits: Any, misses: Any
 ) -> None:
     """A handler learns which URI was called, and to which topic was published."""
     caller = join()
@@ -147,6 +146,7 @@ def test_who_of_several_is_invoked(join: Join, uri: Uri, offer: Offer, invoke: s
         callees[0].register(uri("who"), lambda: 7)
 
 
+@pytest.mark.sockets
 def test_one_that_replaces_another(uri: Uri, offer: Offer, join: Join, router: RealRouter) -> None:
     joe = {"authid": "joe", "ticket": TICKETS["joe"]}
     former, latter = offer(router.ticket_url, **joe), offer(router.ticket_url, **joe)
@@ -161,8 +161,9 @@ def test_one_that_replaces_another(uri: Uri, offer: Offer, join: Join, router: R
 # ---------------------------------------------------------------------- who calls, who publishes
 
 
+@pytest.mark.sockets
 def test_who_calls_and_who_publishes(
-    uri: Uri, join: Join, offering: Offering, router: RealRouter
+    uri: Uri, join: Join, offering: Any, router: RealRouter
 ) -> None:
     joe, anonymous = join(router.ticket_url, authid="joe", ticket=TICKETS["joe"]), join()
     told: list[Any] = []

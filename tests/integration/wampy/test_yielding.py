@@ -13,7 +13,6 @@ import pytest
 
 import wampy
 from tests.conftest import RealRouter
-from tests.integration.wampy.conftest import Offering
 from tests.support import wait_until
 from wampy import CallResult, Peer, Session, every
 from wampy.host import PeerHost
@@ -60,7 +59,7 @@ async def asynchronous(number: int) -> Any:
     ],
 )
 def test_who_did_not_ask_for_parts_gets_the_last_value(
-    join: Join, uri: Uri, offering: Offering, handler: Any, number: int, plain: Any, parts: Any
+    join: Join, uri: Uri, offering: Any, handler: Any, number: int, plain: Any, parts: Any
 ) -> None:
     caller = join()
     offering.register(uri("parts"), handler)
@@ -74,9 +73,7 @@ class Part(dict[str, int]):
 
 
 @pytest.mark.parametrize("is_async", [False, True])
-def test_what_nobody_wants_is_not_kept(
-    join: Join, uri: Uri, offering: Offering, is_async: bool
-) -> None:
+def test_what_nobody_wants_is_not_kept(join: Join, uri: Uri, offering: Any, is_async: bool) -> None:
     caller = join()
     most = 0
 
@@ -141,16 +138,16 @@ class Endless:
                 self.closed.set()
 
 
-KINDS = pytest.mark.parametrize("kind", ["plain", "asynchronous"])
+BOTH = pytest.mark.parametrize("which", ["plain", "asynchronous"])
 
 
-@KINDS
+@BOTH
 def test_one_that_yields_for_ever_can_be_cancelled(
-    join: Join, uri: Uri, offering: Offering, kind: str
+    join: Join, uri: Uri, offering: Any, which: str
 ) -> None:
     caller = join()
     endless = Endless()
-    offering.register(uri("endless"), getattr(endless, kind))
+    offering.register(uri("endless"), getattr(endless, which))
     future = caller.call_async(uri("endless"))
     assert endless.begun.wait(5.0)
     assert future.cancel("kill")
@@ -162,24 +159,24 @@ def test_one_that_yields_for_ever_can_be_cancelled(
     assert caller.call(uri("after")) == 1
 
 
-@KINDS
+@BOTH
 def test_leaving_the_loop_over_its_parts_stops_it(
-    join: Join, uri: Uri, offering: Offering, kind: str
+    join: Join, uri: Uri, offering: Any, which: str
 ) -> None:
     caller = join()
     endless = Endless()
-    offering.register(uri("endless"), getattr(endless, kind))
+    offering.register(uri("endless"), getattr(endless, which))
     parts = caller.call_progress(uri("endless"))
     assert [next(parts), next(parts)] == ["part", "part"]
     parts.close()
     assert endless.cleaned.wait(5.0)
 
 
-@KINDS
-def test_others_are_served_meanwhile(join: Join, uri: Uri, offering: Offering, kind: str) -> None:
+@BOTH
+def test_others_are_served_meanwhile(join: Join, uri: Uri, offering: Any, which: str) -> None:
     caller = join()
     endless = Endless()
-    offering.register(uri("endless"), getattr(endless, kind))
+    offering.register(uri("endless"), getattr(endless, which))
     offering.register(uri("other"), lambda: "other")
 
     async def another() -> str:
@@ -195,13 +192,11 @@ def test_others_are_served_meanwhile(join: Join, uri: Uri, offering: Offering, k
     assert endless.closed.wait(5.0)
 
 
-@KINDS
-def test_it_stops_when_its_session_is_over(
-    join: Join, uri: Uri, offering: Offering, kind: str
-) -> None:
+@BOTH
+def test_it_stops_when_its_session_is_over(join: Join, uri: Uri, offering: Any, which: str) -> None:
     caller = join()
     endless = Endless()
-    offering.register(uri("endless"), getattr(endless, kind))
+    offering.register(uri("endless"), getattr(endless, which))
     future = caller.call_async(uri("endless"))
     assert endless.begun.wait(5.0)
     offering.end()
@@ -232,7 +227,7 @@ def test_one_that_cleans_up_is_told_once(join: Join, uri: Uri) -> None:
     assert cleaned.wait(5.0)
 
 
-def test_an_error_in_the_middle(join: Join, uri: Uri, offering: Offering) -> None:
+def test_an_error_in_the_middle(join: Join, uri: Uri, offering: Any) -> None:
     caller = join()
     closed: list[str] = []
 
@@ -263,7 +258,7 @@ def test_an_error_in_the_middle(join: Join, uri: Uri, offering: Offering) -> Non
     assert closed == ["async"]
 
 
-def test_handlers_of_events_may_yield(join: Join, uri: Uri, offering: Offering) -> None:
+def test_handlers_of_events_may_yield(join: Join, uri: Uri, offering: Any) -> None:
     """They run to their end, in order."""
     publisher = join()
     heard: list[Any] = []
