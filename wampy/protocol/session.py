@@ -349,10 +349,6 @@ class ClientProtocol:
             self._forget(request_id)
         return None
 
-    def pass_over(self, request_id: int) -> None:
-        """Take note that the answer to a call came and could not be taken: it was too long."""
-        self._pending.pop(request_id, None)
-
     def withdraw(self, request_id: int) -> None:
         """Take back a request that was made but never sent: its id is used again.
 

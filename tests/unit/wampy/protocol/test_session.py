@@ -761,11 +761,3 @@ def test_no_timeout_is_told_that_has_no_number(timeout_s):
 def test_a_timeout_of_the_programs_own_is_sent_as_it_is():
     protocol = joined_at(dealer={"call_timeout": True})
     assert protocol.call("a.b", options={"timeout": 7}, timeout_s=1.5).options == {"timeout": 7}
-
-
-def test_an_answer_that_was_too_long_leaves_nothing_pending():
-    protocol = joined()
-    protocol.call("a.b")
-    protocol.pass_over(1)
-    with pytest.raises(LocalProtocolError, match="no call with request id 1 is pending"):
-        protocol.cancel(1)
