@@ -148,6 +148,13 @@ class Link:
         """
         return self.is_joined and self.protocol.state is SessionState.ESTABLISHED
 
+    def joined_locked(self) -> None:
+        """Take note of WELCOME, and of how long a message the Router takes."""
+        self.is_joined = True
+        told = self.protocol.max_message_bytes
+        if told is not None:
+            self.transport.max_send_bytes = min(self.transport.max_send_bytes, told)
+
     # ------------------------------------------------------------------ out
 
     def post_locked(self, message: Any) -> None:

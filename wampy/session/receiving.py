@@ -300,7 +300,7 @@ class Batch:
         link = self._link
         match received:
             case protocol.Joined():
-                link.is_joined = True
+                link.joined_locked()
                 self._engine.welcomed_locked(link)
             case protocol.Challenged():
                 link.post_locked(received.authenticate)
