@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -20,7 +21,7 @@ from wampy.transports.channel import channel_id_of
 from wampy.transports.frames import WebSocketCodec
 from wampy.transports.rawsocket import MAX_RECEIVE_BYTES as RAW_RECEIVE_BYTES
 from wampy.transports.rawsocket import RawSocketCodec, handshake_of, max_send_bytes
-from wampy.transports.stream import Codec, explain, is_loopback, tls_context
+from wampy.transports.stream import Codec, explain, is_loopback, tls_context, under_way_bytes
 from wampy.transports.websocket import MAX_RECEIVE_BYTES, MAX_SEND_BYTES, SUBPROTOCOLS, chosen_name
 
 #: What may wait to be sent before who posts more has to wait, too.
@@ -46,6 +47,9 @@ class AsyncTransport(asyncio.Protocol):
         self.is_private = address.is_unix or address.is_secure
         self.on_frames: Callable[[list[Frame]], None] | None = None
         self.on_lost: Callable[[WampyError], None] | None = None
+        #: As a StreamTransport's: when something came that completed no frame.
+        self.heard_at = 0.0
+        self._written_bytes = 0
         self._transport: Any = None
         self._received = bytearray()
         self._news = asyncio.Event()
@@ -76,6 +80,8 @@ class AsyncTransport(asyncio.Protocol):
         else:
             if frames:
                 self.on_frames(frames)
+            else:
+                self.heard_at = time.monotonic()
 
     def connection_lost(self, error: Exception | None) -> None:
         """Say that the connection is over."""
@@ -121,7 +127,17 @@ class AsyncTransport(asyncio.Protocol):
         """Send; does not wait: see ``drained``. Gives how many bytes that were."""
         if not self._transport.is_closing():
             self._transport.write(data)
+        self._written_bytes += len(data)
         return len(data)
+
+    @property
+    def sent_bytes(self) -> int:
+        """How many bytes the socket has taken."""
+        return self._written_bytes - int(self._transport.get_write_buffer_size())
+
+    def under_way_bytes(self) -> int:
+        """Give how much the socket has taken and the other side has not."""
+        return under_way_bytes(self._transport.get_extra_info("socket"))
 
     async def drained(self) -> None:
         """Wait until the Router has taken enough of what was sent."""

@@ -35,6 +35,8 @@ STALL_S = 30.0
 LAST_S = 0.5
 #: So many calls that were answered before their last part are remembered.
 _ANSWERED_KEPT = 1000
+#: While something is on its way ahead of a ping, it is looked at this often in a ping's timeout.
+_LOOK = 0.1
 #: Bytes that are joined into one write.
 _WRITE_BYTES = 256 * 1024
 
@@ -126,15 +128,16 @@ class Link:
         self.is_delivering = False
         self.outbox: deque[bytes] = deque()
         self._send_lock = threading.Lock()
-        # Two counts, for they are written under two locks.
-        self._posted_bytes = 0
-        self._sent_bytes = 0
+        # What the transport's count is compared with; two, for they are written under two locks.
+        self._posted_bytes = transport.sent_bytes
         self._has_sender = False  # written under _send_lock
         #: What the sending thread met.
         self.fault: WampyError | None = None
         self._ping_interval_s = ping_interval_s
         self._ping_timeout_s = ping_timeout_s
         self._is_asking = False
+        #: Where in all that was posted our ping begins, and up to where the other side has it.
+        self._ping_begins = self._taken_bytes = 0
         #: When the reading thread has to look at pings and deadlines, monotonic seconds.
         self.tick_at = time.monotonic() + (ping_interval_s or 3600.0)
         self._heard_at = time.monotonic()
@@ -225,7 +228,6 @@ class Link:
                     if outbox:
                         data = self._join(data)
                     sent = self.transport.send(data, 0.0)
-                    self._sent_bytes += sent
                     if sent < len(data):
                         outbox.appendleft(data[sent:])
                         self._has_sender = True
@@ -264,9 +266,7 @@ class Link:
         try:
             with self._send_lock:
                 while self.outbox:
-                    data = self._join(self.outbox.popleft())
-                    self.transport.send(data, STALL_S)
-                    self._sent_bytes += len(data)
+                    self.transport.send(self._join(self.outbox.popleft()), STALL_S)
                 self._has_sender = False
             # What came after the last look, and before the line above.
             self.flush()
@@ -277,7 +277,7 @@ class Link:
 
     def throttle(self, deadline: float) -> bool:
         """Wait while too much waits to be sent; False when that lasts beyond the deadline."""
-        while self._posted_bytes - self._sent_bytes > QUEUED_BYTES and self.is_alive:
+        while self._posted_bytes - self.transport.sent_bytes > QUEUED_BYTES and self.is_alive:
             if not self._send_lock.acquire(timeout=max(0.0, deadline - time.monotonic())):
                 return False
             self._send_lock.release()
@@ -299,6 +299,11 @@ class Link:
         if not self._ping_interval_s or not self.is_joined:
             self.tick_at = now + (1.0 if self._ping_interval_s else 3600.0)
             return
+        if self.transport.heard_at > self._heard_at:
+            # Pieces of a long message, which is not there yet.
+            self.heard(self.transport.heard_at)
+        if self._is_asking:
+            self._mind_what_is_ahead(now)
         quiet_s = now - self._heard_at
         if self._is_asking and quiet_s >= self._ping_interval_s + self._ping_timeout_s:
             raise ConnectionLost(
@@ -306,6 +311,7 @@ class Link:
             )
         if quiet_s >= self._ping_interval_s and not self._is_asking:
             self._is_asking = True
+            self._ping_begins, self._taken_bytes = self._posted_bytes, self._count_taken()
             ping = self.transport.codec.ping()
             if ping is not None:
                 self.post_frame_locked(ping)
@@ -315,6 +321,24 @@ class Link:
                 self.post_locked(self.protocol.unsubscribe(0x1FFFFFFFFFFFFF))
         due = self._ping_interval_s + (self._ping_timeout_s if self._is_asking else 0.0)
         self.tick_at = self._heard_at + due
+        if self._is_asking and self._taken_bytes < self._ping_begins:
+            self.tick_at = min(self.tick_at, now + self._ping_timeout_s * _LOOK)
+
+    def _mind_what_is_ahead(self, now: float) -> None:
+        """Give the ping its whole time anew while what was sent ahead of it is being taken.
+
+        Nothing else that is taken is a sign of life: the kernel takes the ping of a Router that
+        hangs.
+        """
+        before = self._taken_bytes
+        if before < self._ping_begins:
+            self._taken_bytes = self._count_taken()
+            if self._taken_bytes > before:
+                self._heard_at = max(self._heard_at, now - self._ping_interval_s)
+
+    def _count_taken(self) -> int:
+        """Give how much of what was posted the other side's kernel has."""
+        return self.transport.sent_bytes - self.transport.under_way_bytes()
 
     # ------------------------------------------------------------------ the end
 

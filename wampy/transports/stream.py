@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import select
 import socket
+import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Protocol
@@ -87,6 +88,10 @@ class StreamTransport:
         self.max_send_bytes = max_send_bytes
         self.max_receive_bytes = max_receive_bytes
         self.is_private = is_private
+        #: When something came that completed no frame, monotonic seconds; and how many bytes the
+        #: socket has taken. A long message on a slow link is seen by these only.
+        self.heard_at = 0.0
+        self.sent_bytes = 0
         self._socket = sock
         self._first = first
         # An SSL object must not be used by two threads at once; its calls never wait here.
@@ -137,7 +142,10 @@ class StreamTransport:
             raise ConnectionLost(f"connection to {self.url} lost: {explain(error)}") from error
         if not data:
             raise ConnectionLost(f"connection to {self.url} lost: the router closed it")
-        return self.codec.feed(data)
+        frames = self.codec.feed(data)
+        if not frames:
+            self.heard_at = time.monotonic()
+        return frames
 
     def _receive_tls(self, timeout_s: float) -> bytes:
         """Read what there is; wait once for more, for the socket may have half a record only."""
@@ -155,7 +163,8 @@ class StreamTransport:
                         if not pieces[-1]:
                             break
             except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
-                pass
+                if wait_ms and not pieces:
+                    self.heard_at = time.monotonic()  # a part of a record
             except ssl.SSLZeroReturnError:
                 pieces.append(b"")
             if pieces:
@@ -176,6 +185,7 @@ class StreamTransport:
         total = len(data)
         try:
             sent = count = self._send_some(data)
+            self.sent_bytes += count
             while sent < total:
                 if not count:
                     if stall_s <= 0:
@@ -186,6 +196,7 @@ class StreamTransport:
                             f"the router took nothing for {stall_s:g} s"
                         )
                 count = self._send_some(memoryview(data)[sent:])
+                self.sent_bytes += count
                 sent += count
             return sent
         except (OSError, ValueError) as error:
@@ -209,6 +220,10 @@ class StreamTransport:
                 return self._socket.send(data)
         except (ssl.SSLWantWriteError, ssl.SSLWantReadError):
             return 0
+
+    def under_way_bytes(self) -> int:
+        """Give how much the socket has taken and the other side has not."""
+        return under_way_bytes(self._socket)
 
     def abort(self) -> None:
         """End the connection at once; who waits in it gets ConnectionLost. Idempotent."""
@@ -373,6 +388,21 @@ def tls_context(address: Address, options: ConnectOptions) -> ssl.SSLContext:
         reason = f"{name} {which}{key} cannot be used: {explain(error)}"
         raise ConnectFailed(address.url, reason) from error
     return context
+
+
+def under_way_bytes(sock: socket.SocketType) -> int:
+    """Give how much a socket has taken and the other side has not; 0 where that cannot be told.
+
+    For unix sockets it is more than was sent, but nothing when nothing is left.
+    """
+    try:
+        import fcntl
+        import termios
+
+        octets = fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(4))
+    except (ImportError, AttributeError, OSError, ValueError):
+        return 0  # not on this system, or it is closed
+    return int.from_bytes(octets, sys.byteorder)
 
 
 def is_loopback(host: str) -> bool:
