@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from wampy.session.futures import CallFuture, Waiter
     from wampy.session.handles import Registration, Subscription
     from wampy.session.jobs import InvocationJob
-    from wampy.transports import StreamTransport
+    from wampy.transports import Transport
 
 #: What may wait to be sent before callers have to wait, too.
 QUEUED_BYTES = 8 * 2**20
@@ -42,7 +42,7 @@ _WRITE_BYTES = 256 * 1024
 
 
 def link_over(
-    transport: StreamTransport,
+    transport: Transport,
     protocol: ClientProtocol,
     *,
     has_secret: bool,
@@ -72,7 +72,7 @@ def link_over(
     return Link(transport, protocol, ping_interval_s=ping[0], ping_timeout_s=ping[1])
 
 
-def _channel_id(transport: StreamTransport, binding: str) -> bytes:
+def _channel_id(transport: Transport, binding: str) -> bytes:
     """Give the id of the connection. Raises ConnectFailed: it has none."""
     channel_id = transport.channel_id()
     if channel_id is None:
@@ -98,7 +98,7 @@ class Link:
 
     def __init__(
         self,
-        transport: StreamTransport,
+        transport: Transport,
         protocol: ClientProtocol,
         *,
         ping_interval_s: float,
@@ -299,9 +299,6 @@ class Link:
         if not self._ping_interval_s or not self.is_joined:
             self.tick_at = now + (1.0 if self._ping_interval_s else 3600.0)
             return
-        if self.transport.heard_at > self._heard_at:
-            # Pieces of a long message, which is not there yet.
-            self.heard(self.transport.heard_at)
         if self._is_asking:
             self._mind_what_is_ahead(now)
         quiet_s = now - self._heard_at

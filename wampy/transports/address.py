@@ -13,6 +13,7 @@ _SCHEMES = {
     "tcp": (False, False, None),
     "tcps": (False, True, None),
     "unix": (False, False, None),
+    "memory": (False, False, None),
 }
 _EXPECTED = "expected ws://, wss://, tcp://host:port, tcps://host:port or unix:///path"
 
@@ -37,6 +38,21 @@ class Address:
     def is_unix(self) -> bool:
         """Whether this is a unix socket."""
         return self.scheme == "unix"
+
+    @property
+    def is_memory(self) -> bool:
+        """Whether the Router is in this process, under the name that is ``path``."""
+        return self.scheme == "memory"
+
+    @property
+    def authority(self) -> str:
+        """Host and port as HTTP wants them, in ASCII.
+
+        Raises:
+            ValueError: the host is no name.
+        """
+        host = (self.host or "").encode("idna").decode("ascii")
+        return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +80,7 @@ class ConnectOptions:
         """Refuse what would not be used.
 
         Raises:
-            ConnectFailed: it does not go with the address.
+            ConnectFailed: it does not go with the address, or the proxy's URL is none.
         """
         if self.key is not None and self.certificate is None:
             raise ConnectFailed(address.url, "a key was given, and no certificate")
@@ -72,8 +88,12 @@ class ConnectOptions:
             raise ConnectFailed(
                 address.url, "a certificate is for wss:// and tcps:// only; this URL has no TLS"
             )
-        if self.proxy is not None and not address.is_websocket:
-            raise ConnectFailed(address.url, "a proxy is for ws:// and wss:// only")
+        if self.proxy is not None:
+            from wampy.transports.proxy import parse_proxy  # few have one
+
+            if not address.is_websocket:
+                raise ConnectFailed(address.url, "a proxy is for ws:// and wss:// only")
+            parse_proxy(address.url, self.proxy)
 
 
 def parse_url(url: str) -> Address:
@@ -85,6 +105,8 @@ def parse_url(url: str) -> Address:
     if url.startswith("unix:///") and "%" not in url:
         # What each process of a stack has: its memory is spared what urllib would touch.
         return Address(url, "unix", None, None, url[len("unix://") :], False, False)
+    if url.startswith("memory://"):
+        return Address(url, "memory", None, None, url[len("memory://") :], False, False)
     from urllib.parse import unquote, urlsplit
 
     try:

@@ -11,6 +11,7 @@ import websocket
 from wampy.errors import ConnectFailed
 from wampy.transports.address import Address, ConnectOptions
 from wampy.transports.frames import WebSocketCodec
+from wampy.transports.proxy import parse_proxy, socks_refusal
 from wampy.transports.stream import (
     DeadlineSocket,
     StreamTransport,
@@ -24,7 +25,6 @@ from wampy.transports.stream import (
 MAX_SEND_BYTES = 2**24
 #: The longest message that we take.
 MAX_RECEIVE_BYTES = 2**26
-_PROXIES = ("http", "socks4", "socks4a", "socks5", "socks5h")
 SUBPROTOCOLS = {name: f"wamp.2.{name}" for name in ("msgpack", "json", "cbor")}
 
 
@@ -58,20 +58,10 @@ def _connect_by_proxy(
 
     It waits up to the deadline for each answer, not for all of them together.
     """
-    from urllib.parse import unquote, urlsplit
-
-    parts = urlsplit(options.proxy or "")
-    if parts.scheme not in _PROXIES or not parts.hostname or not parts.port:
-        known = ", ".join(f"{scheme}://" for scheme in _PROXIES)
-        raise ConnectFailed(address.url, f"a proxy is one of {known} with host and port")
+    proxy = parse_proxy(address.url, options.proxy or "")
     refusal: type[Exception] = websocket.WebSocketProxyException
-    if parts.scheme != "http":
-        try:
-            from python_socks import ProxyError as refusal
-        except ImportError as error:
-            needed = f"a {parts.scheme}:// proxy needs python-socks: pip install 'wampy[proxy]'"
-            raise ConnectFailed(address.url, needed) from error
-    user = (unquote(parts.username), unquote(parts.password or "")) if parts.username else None
+    if proxy.is_socks:
+        refusal = socks_refusal(address.url, proxy)
     remaining_s = max(0.001, deadline - time.monotonic())
     # It takes TLS's settings apart itself, but not a context made by somebody else.
     sslopt = {"context": tls_context(address, options)} if address.is_secure else {}
@@ -83,19 +73,19 @@ def _connect_by_proxy(
             serializers,
             None,
             timeout=remaining_s,
-            http_proxy_host=parts.hostname,
-            http_proxy_port=parts.port,
-            http_proxy_auth=user,
+            http_proxy_host=proxy.host,
+            http_proxy_port=proxy.port,
+            http_proxy_auth=proxy.user,
             http_no_proxy=["none.invalid"],  # else it asks the environment
             http_proxy_timeout=remaining_s,
-            proxy_type=parts.scheme,
+            proxy_type=proxy.scheme,
         )
     except refusal as error:
-        text = f"the proxy does not let us through: {error}"
-        raise ConnectFailed(address.url, text) from error
+        raise proxy.refuses(address.url, error) from error
     except ConnectFailed as error:
-        where = f"through the proxy at {parts.hostname}:{parts.port}"
-        raise ConnectFailed(address.url, f"{where}: {error.reason}") from error.__cause__
+        raise proxy.through(address.url, error.reason) from error.__cause__
+    except ValueError:  # not its cause: what cannot be said may be the password
+        raise proxy.cannot_be_told(address.url) from None
     # What goes through somebody else's machine is private with TLS only.
     return _transport(address, client.sock, name, address.is_secure, b"")
 

@@ -163,6 +163,7 @@ session.end()
 """
 
 
+@pytest.mark.sockets
 def test_a_session_in_the_child_of_a_fork_says_so(router: RealRouter, uri: Uri) -> None:
     """And the parent's lives on."""
     result = subprocess.run(
@@ -175,6 +176,7 @@ def test_a_session_in_the_child_of_a_fork_says_so(router: RealRouter, uri: Uri) 
     assert result.stdout.split() == ["True", "0", "True"], result.stderr
 
 
+@pytest.mark.sockets
 def test_a_message_that_is_too_long_costs_no_session(
     router: RealRouter, join: Join, uri: Uri, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -238,6 +238,7 @@ def test_a_part_of_a_call_that_cannot_be_taken_ends_it(scripted: Scripted, bad: 
         session.end()
 
 
+@pytest.mark.sockets
 def test_no_caller_ends_the_session_of_its_callee(
     router: RealRouter, join: Callable[..., wampy.Session], uri: Callable[[str], str]
 ) -> None:

@@ -21,7 +21,6 @@ class Connected:
     url = "ws://router/ws"
     serializer_name = "json"
     is_closed = False
-    heard_at = 0.0
     sent_bytes = 0
     max_send_bytes = 2**24
 
@@ -118,21 +117,6 @@ def test_silence_is_asked_about_and_then_the_end(link: Link) -> None:
     assert len(link.outbox) == 1
     with pytest.raises(ConnectionLost, match=r"no sign of life for 15\.0 s"):
         link.tick_locked(1015.0)
-
-
-def test_pieces_of_a_message_are_a_sign_of_life(link: Link, slow: Slow) -> None:
-    """Before the Router is asked, and after."""
-    slow.heard_at = 1009.0
-    link.tick_locked(1010.0)
-    assert (len(link.outbox), link.tick_at) == (0, 1019.0)
-    link.tick_locked(1019.0)
-    assert (len(link.outbox), link.tick_at) == (1, 1024.0)
-    slow.heard_at = 1020.0
-    link.tick_locked(1024.0)
-    assert (len(link.outbox), link.tick_at) == (1, 1030.0)
-    link.tick_locked(1030.0)
-    with pytest.raises(ConnectionLost, match=r"no sign of life for 15\.0 s"):
-        link.tick_locked(1035.0)
 
 
 def test_what_is_taken_ahead_of_the_ping_is_a_sign_of_life(link: Link, slow: Slow) -> None:

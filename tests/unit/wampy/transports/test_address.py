@@ -44,3 +44,15 @@ def test_what_is_wrong_with_it(url: str, reason: str) -> None:
     with pytest.raises(ConnectFailed, match=reason) as raised:
         parse_url(url)
     assert "secret" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("ws://h", "h:80"),
+        ("wss://[::1]:9/", "[::1]:9"),
+        ("ws://bücher.example/", "xn--bcher-kva.example:80"),
+    ],
+)
+def test_the_host_as_http_wants_it(url: str, expected: str) -> None:
+    assert parse_url(url).authority == expected
