@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import logging
+import weakref
 from collections.abc import Coroutine
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import TYPE_CHECKING, Any
 
 from wampy.dispatch import Job
-from wampy.errors import Interrupted, RemoteProtocolError, RequestError, declared_uri
+from wampy.errors import (
+    Interrupted,
+    LocalProtocolError,
+    RemoteProtocolError,
+    RequestError,
+    declared_uri,
+)
 from wampy.protocol.passthru import is_packed
 from wampy.session.futures import arguments_of
 from wampy.session.parts import CallParts
@@ -37,6 +44,7 @@ class InvocationJob(Job):
         "message",
         "parts",
         "registration",
+        "unsent",
         "wait",
     )
     is_call = True
@@ -54,6 +62,8 @@ class InvocationJob(Job):
         self.is_told = False
         #: Where the call comes in parts.
         self.parts = CallParts(self) if registration.is_progressive else None
+        #: The error that said that a part cannot be sent; weak, for the error holds on to this.
+        self.unsent: weakref.ref[LocalProtocolError] | None = None
         #: What the handler's thread waits for now, and of which Session.
         self.wait: tuple[Answering, Waiter] | None = None
 
@@ -113,18 +123,20 @@ class InvocationJob(Job):
         """Run a handler that yields: each part is progress if the caller wants that, else kept."""
         is_wanted = bool((self.message.details or {}).get("receive_progress"))
         kept: list[Any] = []
-        while True:
-            try:
-                part = next(parts)
-            except StopIteration as end:
-                return end.value if is_wanted or not kept else kept
-            if self.is_interrupted:
-                parts.close()
-                raise Interrupted
-            if is_wanted:
-                self.engine.answer_progress(self.link, self, part)
-            else:
-                kept.append(part)
+        try:
+            while True:
+                try:
+                    part = next(parts)
+                except StopIteration as end:
+                    return end.value if is_wanted or not kept else kept
+                if self.is_interrupted:
+                    raise Interrupted
+                if is_wanted:
+                    self.engine.answer_progress(self.link, self, part)
+                else:
+                    kept.append(part)
+        finally:
+            parts.close()
 
     async def _exhaust_in_loop(self, parts: GeneratorType[Any, Any, Any]) -> Any:
         """Run such a handler step by step: the loop goes on with other things between two parts."""
@@ -167,6 +179,9 @@ class InvocationJob(Job):
             return error.uri, list(error.args), dict(error.kwargs or {})
         if is_cancelled(error):
             return CANCELED, ["the call was canceled"], {}
+        if self.unsent is not None and self.unsent() is error:
+            text = self.engine.tell_unsent(self, "a part of the result", error)
+            return RUNTIME_ERROR, [text], {}
         declared = declared_uri(error)
         if declared is not None:
             logger.warning("%s: %s: %s", registration.uri, declared, error)

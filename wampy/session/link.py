@@ -6,7 +6,8 @@ A reconnecting Session makes a new Link; a Link that is lost stays so. Rules:
   frames belong to the Session's lock: request ids leave in the order in which they were given.
 - Sending does not: frames are put into ``outbox`` under the lock, and ``flush`` sends them without
   it. One thread sends at a time; what others add meanwhile goes out with the next write.
-- What waits to be sent is bounded: past QUEUED_BYTES, ``throttle`` makes callers wait.
+- What waits to be sent is bounded: past QUEUED_BYTES, ``throttle`` makes callers wait, and who
+  sends parts of a result. Whole results and errors are as many as there are handlers.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 #: What may wait to be sent before callers have to wait, too.
 QUEUED_BYTES = 8 * 2**20
+#: How often who waits for room looks whether there is some, in seconds.
+ROOM_S = 0.02
 #: A Router that takes nothing for so long, in seconds, is lost.
 STALL_S = 30.0
 #: What the last message may take to go out, in seconds.
@@ -275,12 +278,20 @@ class Link:
             self.fault = error
             self.transport.abort()
 
+    @property
+    def is_full(self) -> bool:
+        """Whether so much waits to be sent that who has more has to wait."""
+        return self._posted_bytes - self.transport.sent_bytes > QUEUED_BYTES and self.is_alive
+
     def throttle(self, deadline: float) -> bool:
         """Wait while too much waits to be sent; False when that lasts beyond the deadline."""
         while self._posted_bytes - self.transport.sent_bytes > QUEUED_BYTES and self.is_alive:
-            if not self._send_lock.acquire(timeout=max(0.0, deadline - time.monotonic())):
+            # Who sends gives the lock back when nothing is left: there is room before that.
+            remaining_s = deadline - time.monotonic()
+            if self._send_lock.acquire(timeout=max(0.0, min(remaining_s, ROOM_S))):
+                self._send_lock.release()
+            elif remaining_s <= 0:
                 return False
-            self._send_lock.release()
         return True
 
     # ------------------------------------------------------------------ is it alive
