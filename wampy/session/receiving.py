@@ -45,9 +45,13 @@ def take(engine: Answering, link: Link, frames: list[Frame]) -> None:
     batch = Batch(engine, link)
     take_locked = batch.take_locked
     decode = link.serializer.decode
+    messages: list[Any] | None
     try:
         messages = [decode(data) for kind, data in frames if kind is FrameKind.MESSAGE]
     except RemoteProtocolError:
+        messages = None
+    # Not there, or each new error would have the first for its context, and that this frame.
+    if messages is None:
         messages = _decoded_one_by_one(link, frames)
         take_locked = batch.take_any_locked
     with engine._lock:
@@ -93,7 +97,9 @@ def _decoded_one_by_one(link: Link, frames: list[Frame]) -> list[Any]:
             try:
                 messages.append(serializer.decode(data))
             except RemoteProtocolError as error:
-                messages.append(NotTaken(addressee(serializer.name, data[:HEAD_BYTES]), error))
+                head = addressee(serializer.name, data[:HEAD_BYTES])
+                # Without its traceback, which has this very list in it.
+                messages.append(NotTaken(head, error.with_traceback(None)))
     return messages
 
 

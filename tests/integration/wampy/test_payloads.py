@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -30,6 +31,7 @@ from tests.integration.wampy.scripted import (
     ScriptedRouter,
 )
 from tests.support import wait_until
+from wampy.session.receiving import NotTaken
 
 Scripted = Callable[..., ScriptedRouter]
 Open = Callable[..., Any]
@@ -96,6 +98,26 @@ def test_a_result_that_cannot_be_taken_fails_its_call(
         broken.result(10)
     assert session.call("com.example.echo", 1) == 1
     assert session.id == 1000
+
+
+def test_what_cannot_be_taken_is_kept_by_nobody(scripted: Scripted, opened: Open) -> None:
+    """Without the garbage collector: whoever sends it could fill the memory otherwise."""
+
+    def script(it: Conversation) -> None:
+        it.welcome()
+        it.send(RESULT, it.until(CALL)[1], {}, "text")
+        it.serve()
+
+    session = opened(scripted(script))
+    gc.collect()
+    gc.disable()
+    try:
+        with pytest.raises(wampy.RemoteProtocolError):
+            session.call("com.example.echo", 1)
+        assert session.call("com.example.echo", 1) == 1
+        assert not [one for one in gc.get_objects() if type(one) is NotTaken]
+    finally:
+        gc.enable()
 
 
 def test_an_error_that_cannot_be_taken_fails_its_call(scripted: Scripted, opened: Open) -> None:
