@@ -10,11 +10,13 @@ Rules:
 - three values do not fit each of them: JSON has no NaN and no infinity, and MessagePack no integers
   beyond 64 bits; the third is a text that begins with NUL, which JSON has for bytes, as Base64.
   Spec: Basic Profile, "Serializations", "Binary conversion of JSON Strings";
-- what a Router passes on from others is taken as far as it makes sense, since a refusal ends the
-  Session: NaN in JSON; MessagePack's timestamps (``datetime``) and its other extension types
+- what a Router passes on from others is taken as far as it makes sense, since a refusal costs the
+  whole message: NaN in JSON; MessagePack's timestamps (``datetime``) and its other extension types
   (``msgspec.msgpack.Ext``); CBOR's dates (``datetime``) and other tags (``cbor2.CBORTag``), its
   "undefined" as None and JavaScript's arrays of octets as bytes. No tag builds anything else: some
   make values that contain themselves;
+- for the same reason a JSON text that begins with NUL and is no Base64 is a text: as bytes it means
+  nothing, and whoever sent it in MessagePack, where it is a text like any other, meant that;
 - lists and dictionaries are nested MAX_DEPTH deep at most, both ways;
 - msgspec makes the message straight from the bytes. What it does not take goes the long way, which
   says what is wrong, or takes it after all.
@@ -397,8 +399,8 @@ def _unescaped(value: Any) -> Any:
         if value.startswith("\0"):
             try:
                 return base64.b64decode(value[1:], validate=True)
-            except (binascii.Error, ValueError) as error:
-                raise ValueError("a string that begins with NUL is not Base64") from error
+            except (binascii.Error, ValueError):
+                pass  # nobody's bytes, so a text
         _refuse_surrogates(value)
         return value
     if isinstance(value, list):

@@ -43,6 +43,10 @@ class MemoryPipe:
     def set_write_buffer_limits(self, high: int) -> None:
         """Do nothing: the Router takes everything at once."""
 
+    def get_write_buffer_size(self) -> int:
+        """Give 0, for the same reason."""
+        return 0
+
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         """Give the default: there is no socket."""
         return default

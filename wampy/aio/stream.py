@@ -23,7 +23,14 @@ from wampy.transports.frames import WebSocketCodec
 from wampy.transports.proxy import ProxyAddress, parse_proxy
 from wampy.transports.rawsocket import MAX_RECEIVE_BYTES as RAW_RECEIVE_BYTES
 from wampy.transports.rawsocket import RawSocketCodec, handshake_of, max_send_bytes
-from wampy.transports.stream import BACKLOG_PAUSE_S, Codec, explain, is_loopback, tls_context
+from wampy.transports.stream import (
+    BACKLOG_PAUSE_S,
+    Codec,
+    explain,
+    is_loopback,
+    tls_context,
+    under_way_bytes,
+)
 from wampy.transports.websocket import MAX_RECEIVE_BYTES, MAX_SEND_BYTES, SUBPROTOCOLS, chosen_name
 
 if TYPE_CHECKING:
@@ -57,6 +64,7 @@ class AsyncTransport(asyncio.Protocol):
         self._may_be_loopback = not (self.is_private or is_tunnelled)
         self.on_frames: Callable[[list[Frame]], None] | None = None
         self.on_lost: Callable[[WampyError], None] | None = None
+        self._written_bytes = 0
         self._transport: Any = None
         self._received = bytearray()
         self._news = asyncio.Event()
@@ -133,7 +141,17 @@ class AsyncTransport(asyncio.Protocol):
         """Send; does not wait: see ``may_write``. Gives how many bytes that were."""
         if not self._transport.is_closing():
             self._transport.write(data)
+        self._written_bytes += len(data)
         return len(data)
+
+    @property
+    def sent_bytes(self) -> int:
+        """How many bytes the socket has taken."""
+        return self._written_bytes - int(self._transport.get_write_buffer_size())
+
+    def under_way_bytes(self) -> int:
+        """Give how much the socket has taken and the other side has not."""
+        return under_way_bytes(self._transport.get_extra_info("socket"))
 
     def abort(self) -> None:
         """End the connection; what was sent last still goes out, if that takes a moment only.

@@ -55,6 +55,7 @@ from wampy.messages import (
     Yield,
 )
 from wampy.messages.outgoing import match_in
+from wampy.messages.welcome import MAX_MESSAGE_BYTES
 from wampy.options import (
     CallOptions,
     CancelMode,
@@ -183,6 +184,12 @@ class ClientProtocol:
     def channel_binding(self) -> str | None:
         """By what joining is to be bound to the TLS connection; None: it is not."""
         return self._authentication.channel_binding
+
+    @property
+    def max_message_bytes(self) -> int | None:
+        """How long a message the Router takes, as it has told in WELCOME; None: it has not."""
+        told = self.details.get(MAX_MESSAGE_BYTES)
+        return told if type(told) is int and told > 0 else None
 
     def bind(self, channel_id: bytes) -> None:
         """Take note of the TLS connection, before HELLO; where ``channel_binding`` says so."""
@@ -348,10 +355,6 @@ class ClientProtocol:
         if kind is not None:
             self._forget(request_id)
         return None
-
-    def pass_over(self, request_id: int) -> None:
-        """Take note that the answer to a call came and could not be taken: it was too long."""
-        self._pending.pop(request_id, None)
 
     def withdraw(self, request_id: int) -> None:
         """Take back a request that was made but never sent: its id is used again.

@@ -24,6 +24,7 @@ import msgspec
 from wampy.errors import RemoteProtocolError, SerializationError
 from wampy.ids import MAX_ID
 from wampy.messages import Abort, Authenticate, Goodbye, Hello, Welcome
+from wampy.messages.welcome import MAX_MESSAGE_BYTES
 from wampy.router.authentication import Identity, Pending, Rejected
 from wampy.router.config import RouterConfig
 from wampy.router.connection import Connection
@@ -360,7 +361,8 @@ class RouterServer:
         connection.session = session
         self._sessions[session_id] = connection
         details = self.realm.join(session, self.now)
-        details = {**details, **identity.welcome_details()}
+        limit = {MAX_MESSAGE_BYTES: self.limits.message_bytes}
+        details = {**details, **limit, **identity.welcome_details()}
         # The first message of the session, whatever its joining told others.
         connection.send_message(
             connection.wire.encode(Welcome(session_id=session_id, details=details))

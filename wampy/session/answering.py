@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
+import weakref
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from wampy.dispatch import Dispatcher
-from wampy.errors import RequestTimeout
+from wampy.errors import Interrupted, LocalProtocolError, RequestTimeout
 from wampy.protocol.passthru import is_packed
 from wampy.session.futures import CallResult
+from wampy.session.link import ROOM_S, STALL_S
 
 if TYPE_CHECKING:
     from wampy.session.futures import Waiter
@@ -114,12 +117,7 @@ class Answering:
             else:
                 failure = None
         if failure is not None:
-            self.dispatcher.count_error()
-            logger.error("the result of %s cannot be sent: %s", job.registration.uri, failure)
-            text = (
-                f"{type(failure).__name__}: the result of {job.registration.uri} "
-                f"cannot be sent: {failure}"
-            )
+            text = self.tell_unsent(job, "the result", failure)
             with self._lock:
                 link.invocations[request_id] = job
             self.answer_error(link, job, RUNTIME_ERROR, [text], {})
@@ -127,24 +125,72 @@ class Answering:
         if not job.is_inline:
             self.flush(link)
 
+    def tell_unsent(self, job: InvocationJob, what: str, failure: BaseException) -> str:
+        """Count and log what a handler gave and nobody can send; give the text for its caller."""
+        self.dispatcher.count_error()
+        uri = job.registration.uri
+        logger.error("%s of %s cannot be sent: %s", what, uri, failure)
+        return f"{type(failure).__name__}: {what} of {uri} cannot be sent: {failure}"
+
     def answer_progress(self, link: Link, job: InvocationJob, part: Any) -> None:
-        """Send a part of a result.
+        """Send a part of a result. In a thread it waits first while too much waits to be sent.
 
         Raises:
             LocalProtocolError: it cannot be sent.
+            Interrupted: the caller canceled meanwhile; once.
+            RequestTimeout: there was no room for STALL_S.
         """
+        if link.is_full:
+            self._await_room(link, job)
         with self._lock:
             if not link.is_joined or job.message.request_id not in link.invocations:
                 return
             options = {**options_of(part), "progress": True}
-            link.post_yield_locked(job.message.request_id, *payload_of(part), options)
+            try:
+                link.post_yield_locked(job.message.request_id, *payload_of(part), options)
+            except LocalProtocolError as error:
+                job.unsent = weakref.ref(error)
+                raise
         self.flush(link)
 
+    def _await_room(self, link: Link, job: InvocationJob) -> None:
+        """Wait in a handler's thread. Whoever reads may run the handler, but has given the turn up.
+
+        A task must not wait here, see ``part_sent``; nor a control procedure, which runs in the
+        thread that has the turn.
+        """
+        if self.is_in_loop or job.task is not None or job.registration.is_control:
+            return
+        deadline = time.monotonic() + STALL_S
+        while link.is_full:
+            if job.is_interrupted and not job.is_told:
+                job.is_told = True
+                raise Interrupted
+            now = self._check_room(deadline)
+            link.throttle(now + ROOM_S)
+
+    def _check_room(self, deadline: float) -> float:
+        """Give the time. Raises RequestTimeout: it is too late."""
+        now = time.monotonic()
+        if now > deadline:
+            raise RequestTimeout(f"the router at {self.url} takes nothing more")
+        return now
+
     async def part_sent(self, link: Link) -> None:
-        """Let others have the loop: an ``async def`` handler may yield for ever without a wait."""
+        """Let others have the loop, and wait while too much waits to be sent.
+
+        An ``async def`` handler may yield for ever without a wait of its own.
+
+        Raises:
+            RequestTimeout: there was no room for STALL_S.
+        """
         import asyncio  # which is there, where this is called
 
         await asyncio.sleep(0)
+        deadline = time.monotonic() + STALL_S
+        while link.is_full:
+            self._check_room(deadline)
+            await asyncio.sleep(ROOM_S)
 
     def answer_error(
         self,

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import logging
+import weakref
 from collections.abc import Coroutine
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import TYPE_CHECKING, Any
 
 from wampy.dispatch import Job
-from wampy.errors import Interrupted, RemoteProtocolError, RequestError, declared_uri
+from wampy.errors import (
+    Interrupted,
+    LocalProtocolError,
+    RemoteProtocolError,
+    RequestError,
+    declared_uri,
+)
 from wampy.protocol.passthru import is_packed
 from wampy.session.arguments import misfit
 from wampy.session.futures import arguments_of
@@ -39,6 +46,7 @@ class InvocationJob(Job):
         "message",
         "parts",
         "registration",
+        "unsent",
         "wait",
     )
     is_call = True
@@ -56,6 +64,8 @@ class InvocationJob(Job):
         self.is_told = False
         #: Where the call comes in parts.
         self.parts = CallParts(self) if registration.is_progressive else None
+        #: The error that said that a part cannot be sent; weak, for the error holds on to this.
+        self.unsent: weakref.ref[LocalProtocolError] | None = None
         #: What the handler's thread waits for now, and of which Session.
         self.wait: tuple[Answering, Waiter] | None = None
 
@@ -127,6 +137,9 @@ class InvocationJob(Job):
             return error.uri, list(error.args), dict(error.kwargs or {})
         if is_cancelled(error):
             return CANCELED, ["the call was canceled"], {}
+        if self.unsent is not None and self.unsent() is error:
+            text = self.engine.tell_unsent(self, "a part of the result", error)
+            return RUNTIME_ERROR, [text], {}
         declared = declared_uri(error)
         if declared is not None:
             logger.warning("%s: %s: %s", registration.uri, declared, text_of(error))

@@ -6,7 +6,8 @@ A reconnecting Session makes a new Link; a Link that is lost stays so. Rules:
   frames belong to the Session's lock: request ids leave in the order in which they were given.
 - Sending does not: frames are put into ``outbox`` under the lock, and ``flush`` sends them without
   it. One thread sends at a time; what others add meanwhile goes out with the next write.
-- What waits to be sent is bounded: past QUEUED_BYTES, ``throttle`` makes callers wait.
+- What waits to be sent is bounded: past QUEUED_BYTES, ``throttle`` makes callers wait, and who
+  sends parts of a result. Whole results and errors are as many as there are handlers.
 """
 
 from __future__ import annotations
@@ -29,12 +30,16 @@ if TYPE_CHECKING:
 
 #: What may wait to be sent before callers have to wait, too.
 QUEUED_BYTES = 8 * 2**20
+#: How often who waits for room looks whether there is some, in seconds.
+ROOM_S = 0.02
 #: A Router that takes nothing for so long, in seconds, is lost.
 STALL_S = 30.0
 #: What the last message may take to go out, in seconds.
 LAST_S = 0.5
 #: So many calls that were answered before their last part are remembered.
 _ANSWERED_KEPT = 1000
+#: While something is on its way ahead of a ping, it is looked at this often in a ping's timeout.
+_LOOK = 0.1
 #: Bytes that are joined into one write.
 _WRITE_BYTES = 256 * 1024
 
@@ -126,15 +131,16 @@ class Link:
         self.is_delivering = False
         self.outbox: deque[bytes] = deque()
         self._send_lock = threading.Lock()
-        # Two counts, for they are written under two locks.
-        self._posted_bytes = 0
-        self._sent_bytes = 0
+        # What the transport's count is compared with; two, for they are written under two locks.
+        self._posted_bytes = transport.sent_bytes
         self._has_sender = False  # written under _send_lock
         #: What the sending thread met.
         self.fault: WampyError | None = None
         self._ping_interval_s = ping_interval_s
         self._ping_timeout_s = ping_timeout_s
         self._is_asking = False
+        #: Where in all that was posted our ping begins, and up to where the other side has it.
+        self._ping_begins = self._taken_bytes = 0
         #: When the reading thread has to look at pings and deadlines, monotonic seconds.
         self.tick_at = time.monotonic() + (ping_interval_s or 3600.0)
         self._heard_at = time.monotonic()
@@ -147,6 +153,13 @@ class Link:
         that follows, other threads get the lock.
         """
         return self.is_joined and self.protocol.state is SessionState.ESTABLISHED
+
+    def joined_locked(self) -> None:
+        """Take note of WELCOME, and of how long a message the Router takes."""
+        self.is_joined = True
+        told = self.protocol.max_message_bytes
+        if told is not None:
+            self.transport.max_send_bytes = min(self.transport.max_send_bytes, told)
 
     # ------------------------------------------------------------------ out
 
@@ -218,7 +231,6 @@ class Link:
                     if outbox:
                         data = self._join(data)
                     sent = self.transport.send(data, 0.0)
-                    self._sent_bytes += sent
                     if sent < len(data):
                         outbox.appendleft(data[sent:])
                         self._has_sender = True
@@ -257,9 +269,7 @@ class Link:
         try:
             with self._send_lock:
                 while self.outbox:
-                    data = self._join(self.outbox.popleft())
-                    self.transport.send(data, STALL_S)
-                    self._sent_bytes += len(data)
+                    self.transport.send(self._join(self.outbox.popleft()), STALL_S)
                 self._has_sender = False
             # What came after the last look, and before the line above.
             self.flush()
@@ -268,12 +278,20 @@ class Link:
             self.fault = error
             self.transport.abort()
 
+    @property
+    def is_full(self) -> bool:
+        """Whether so much waits to be sent that who has more has to wait."""
+        return self._posted_bytes - self.transport.sent_bytes > QUEUED_BYTES and self.is_alive
+
     def throttle(self, deadline: float) -> bool:
         """Wait while too much waits to be sent; False when that lasts beyond the deadline."""
-        while self._posted_bytes - self._sent_bytes > QUEUED_BYTES and self.is_alive:
-            if not self._send_lock.acquire(timeout=max(0.0, deadline - time.monotonic())):
+        while self._posted_bytes - self.transport.sent_bytes > QUEUED_BYTES and self.is_alive:
+            # Who sends gives the lock back when nothing is left: there is room before that.
+            remaining_s = deadline - time.monotonic()
+            if self._send_lock.acquire(timeout=max(0.0, min(remaining_s, ROOM_S))):
+                self._send_lock.release()
+            elif remaining_s <= 0:
                 return False
-            self._send_lock.release()
         return True
 
     # ------------------------------------------------------------------ is it alive
@@ -292,6 +310,8 @@ class Link:
         if not self._ping_interval_s or not self.is_joined:
             self.tick_at = now + (1.0 if self._ping_interval_s else 3600.0)
             return
+        if self._is_asking:
+            self._mind_what_is_ahead(now)
         quiet_s = now - self._heard_at
         if self._is_asking and quiet_s >= self._ping_interval_s + self._ping_timeout_s:
             raise ConnectionLost(
@@ -299,6 +319,7 @@ class Link:
             )
         if quiet_s >= self._ping_interval_s and not self._is_asking:
             self._is_asking = True
+            self._ping_begins, self._taken_bytes = self._posted_bytes, self._count_taken()
             ping = self.transport.codec.ping()
             if ping is not None:
                 self.post_frame_locked(ping)
@@ -308,6 +329,24 @@ class Link:
                 self.post_locked(self.protocol.unsubscribe(0x1FFFFFFFFFFFFF))
         due = self._ping_interval_s + (self._ping_timeout_s if self._is_asking else 0.0)
         self.tick_at = self._heard_at + due
+        if self._is_asking and self._taken_bytes < self._ping_begins:
+            self.tick_at = min(self.tick_at, now + self._ping_timeout_s * _LOOK)
+
+    def _mind_what_is_ahead(self, now: float) -> None:
+        """Give the ping its whole time anew while what was sent ahead of it is being taken.
+
+        Nothing else that is taken is a sign of life: the kernel takes the ping of a Router that
+        hangs.
+        """
+        before = self._taken_bytes
+        if before < self._ping_begins:
+            self._taken_bytes = self._count_taken()
+            if self._taken_bytes > before:
+                self._heard_at = max(self._heard_at, now - self._ping_interval_s)
+
+    def _count_taken(self) -> int:
+        """Give how much of what was posted the other side's kernel has."""
+        return self.transport.sent_bytes - self.transport.under_way_bytes()
 
     # ------------------------------------------------------------------ the end
 

@@ -265,7 +265,7 @@ class PeerWorker(Generic[P]):
                 )
             )
         inside = _Inside()
-        link = cast(Link, SimpleNamespace(is_alive=True))
+        link = cast(Link, SimpleNamespace(is_alive=True, is_full=False))
         job = InvocationJob(inside, link, registration, messages[0])
         args, kwargs = messages[0].args or [], messages[0].kwargs or {}
         if job.parts is not None:

@@ -111,7 +111,7 @@ class MemoryTransport:
         #: Guards what follows; the Router's lock may be held when it is taken, never the reverse.
         self._changed = threading.Condition(threading.Lock())
         self._came = bytearray()
-        self.received_bytes = 0
+        self.received_bytes = self.sent_bytes = 0
         self._is_over = False
         self._is_stirred = False
         self._line = open_line(address, serializers, self)
@@ -173,7 +173,13 @@ class MemoryTransport:
         if self._is_over:
             raise ConnectionLost(f"connection to {self.url} lost: the router closed it")
         self._line.send(data)
+        self.sent_bytes += len(data)
         return len(data)
+
+    @staticmethod
+    def under_way_bytes() -> int:
+        """Give 0: the Router takes all of it at once."""
+        return 0
 
     def abort(self) -> None:
         """End the connection at once; who waits in it gets ConnectionLost. Idempotent."""

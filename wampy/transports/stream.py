@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import select
 import socket
+import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Protocol
@@ -70,6 +71,10 @@ class Transport(Protocol):
     received_bytes: int
 
     @property
+    def sent_bytes(self) -> int:
+        """How much of what was sent is waiting here no more."""
+
+    @property
     def is_tls(self) -> bool:
         """Whether it is TLS, up to the Router or what stands before it."""
 
@@ -81,6 +86,9 @@ class Transport(Protocol):
 
     def send(self, data: bytes, stall_s: float) -> int:
         """Send whole frames; give how many bytes went out."""
+
+    def under_way_bytes(self) -> int:
+        """Give how much of that the other side has not taken yet."""
 
     def abort(self) -> None:
         """End the connection at once. Idempotent."""
@@ -124,6 +132,8 @@ class StreamTransport:
         #: How many octets came, of whole frames or not.
         self.received_bytes = 0
         self._read_bytes = _READ_BYTES
+        #: How many octets the socket has taken.
+        self.sent_bytes = 0
         self._socket = sock
         self._first = first
         # An SSL object must not be used by two threads at once; its calls never wait here.
@@ -194,7 +204,8 @@ class StreamTransport:
                         if not pieces[-1]:
                             break
             except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
-                pass
+                if wait_ms and not pieces:
+                    self.received_bytes += 1  # of a record that is not whole: nobody knows how many
             except ssl.SSLZeroReturnError:
                 pieces.append(b"")
             if pieces:
@@ -215,6 +226,7 @@ class StreamTransport:
         total = len(data)
         try:
             sent = count = self._send_some(data)
+            self.sent_bytes += count
             while sent < total:
                 if not count:
                     if stall_s <= 0:
@@ -225,6 +237,7 @@ class StreamTransport:
                             f"the router took nothing for {stall_s:g} s"
                         )
                 count = self._send_some(memoryview(data)[sent:])
+                self.sent_bytes += count
                 sent += count
             return sent
         except (OSError, ValueError) as error:
@@ -248,6 +261,10 @@ class StreamTransport:
                 return self._socket.send(data)
         except (ssl.SSLWantWriteError, ssl.SSLWantReadError):
             return 0
+
+    def under_way_bytes(self) -> int:
+        """Give how much the socket has taken and the other side has not."""
+        return under_way_bytes(self._socket)
 
     def abort(self) -> None:
         """End the connection at once; who waits in it gets ConnectionLost. Idempotent."""
@@ -419,6 +436,21 @@ def tls_context(address: Address, options: ConnectOptions) -> ssl.SSLContext:
         reason = f"{name} {which}{key} cannot be used: {explain(error)}"
         raise ConnectFailed(address.url, reason) from error
     return context
+
+
+def under_way_bytes(sock: socket.SocketType) -> int:
+    """Give how much a socket has taken and the other side has not; 0 where that cannot be told.
+
+    For unix sockets it is more than was sent, but nothing when nothing is left.
+    """
+    try:
+        import fcntl
+        import termios
+
+        octets = fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(4))
+    except (ImportError, AttributeError, OSError, ValueError):
+        return 0  # not on this system, or it is closed
+    return int.from_bytes(octets, sys.byteorder)
 
 
 def is_loopback(host: str) -> bool:

@@ -21,7 +21,7 @@ from wampy.transports.stream import (
 )
 
 #: The longest message that a Router takes, as Crossbar has it by default; WebSocket has no way to
-#: ask.
+#: ask. One that takes less may say so in WELCOME.
 MAX_SEND_BYTES = 2**24
 #: The longest message that we take.
 MAX_RECEIVE_BYTES = 2**26

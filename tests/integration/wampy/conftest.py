@@ -1,16 +1,17 @@
-"""Fixtures: Sessions that are ended, URIs that nobody else uses, relays that break."""
+"""Fixtures: Sessions that are ended, URIs that nobody else uses, relays that break, scripts."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from tests.conftest import RealRouter
 from tests.integration.wampy.relay import Relay
-from tests.integration.wampy.scripted import KINDS
+from tests.integration.wampy.scripted import KINDS, Script, ScriptedRouter
 from wampy import Session
 from wampy.testing.routers import MemoryRouter
 
@@ -25,7 +26,8 @@ MEMORY_WAYS = ["memory msgpack", "memory json", "memory cbor"]
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run what uses ``router`` over each of them, and what uses ``way`` over each way in, too."""
-    if "router" not in metafunc.fixturenames:
+    # The tests of the Router itself have a ``router`` of their own, which they make.
+    if "router" not in metafunc.fixturenames or "make_router" in metafunc.fixturenames:
         return
     names = list(ROUTERS)
     if "relay" in metafunc.fixturenames or metafunc.definition.get_closest_marker("sockets"):
@@ -133,3 +135,40 @@ def relay(router: RealRouter) -> Iterator[Callable[..., Relay]]:
     yield make
     for item in made:
         item.close()
+
+
+@pytest.fixture(params=["rawsocket", "websocket"])
+def scripted(request: pytest.FixtureRequest) -> Iterator[Callable[..., ScriptedRouter]]:
+    """Make Routers with a script for each connection."""
+    made: list[ScriptedRouter] = []
+
+    def make(*scripts: Script) -> ScriptedRouter:
+        made.append(ScriptedRouter(*scripts, is_websocket=request.param == "websocket"))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+@pytest.fixture(params=list(KINDS))
+def opened(request: pytest.FixtureRequest) -> Iterator[Callable[..., Any]]:
+    """Begin Sessions of threads, or of tasks; ended after the test."""
+    made: list[Any] = []
+
+    def begin(router: ScriptedRouter, **options: Any) -> Any:
+        options.setdefault("timeout", 10.0)
+        made.append(KINDS[request.param](router.url, **options))
+        made[-1].begin()
+        return made[-1]
+
+    yield begin
+    for one in made:
+        one.end()
+
+
+@pytest.fixture
+def later() -> Iterator[Callable[..., Future[Any]]]:
+    """Do something in another thread."""
+    with ThreadPoolExecutor(8) as pool:
+        yield pool.submit

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Any
 
 import pytest
@@ -24,7 +24,6 @@ from tests.integration.wampy.scripted import (
     GOODBYE,
     INTERRUPT,
     INVOCATION,
-    KINDS,
     OUT,
     PUBLISH,
     PUBLISHED,
@@ -39,7 +38,6 @@ from tests.integration.wampy.scripted import (
     YIELD,
     Conversation,
     HungUp,
-    Script,
     ScriptedRouter,
     accepted,
 )
@@ -51,43 +49,6 @@ Scripted = Callable[..., ScriptedRouter]
 Open = Callable[..., Any]
 VIOLATION = "wamp.error.protocol_violation"
 CANCELED = "wamp.error.canceled"
-
-
-@pytest.fixture(params=["rawsocket", "websocket"])
-def scripted(request: pytest.FixtureRequest) -> Iterator[Scripted]:
-    """Make Routers with a script for each connection."""
-    made: list[ScriptedRouter] = []
-
-    def make(*scripts: Script) -> ScriptedRouter:
-        made.append(ScriptedRouter(*scripts, is_websocket=request.param == "websocket"))
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.close()
-
-
-@pytest.fixture(params=list(KINDS))
-def opened(request: pytest.FixtureRequest) -> Iterator[Open]:
-    """Begin Sessions of threads, or of tasks; ended after the test."""
-    made: list[Any] = []
-
-    def begin(router: ScriptedRouter, **options: Any) -> Any:
-        options.setdefault("timeout", 10.0)
-        made.append(KINDS[request.param](router.url, **options))
-        made[-1].begin()
-        return made[-1]
-
-    yield begin
-    for one in made:
-        one.end()
-
-
-@pytest.fixture
-def later() -> Iterator[Callable[..., Future[Any]]]:
-    """Do something in another thread."""
-    with ThreadPoolExecutor(8) as pool:
-        yield pool.submit
 
 
 def well(it: Conversation) -> None:
@@ -382,23 +343,7 @@ FAULTS: dict[str, tuple[Callable[[Conversation, int], bytes], str]] = {
     "an id that is none": (lambda it, _: it.encode(RESULT, "one", {}), "RESULT"),
     "an id of 0": (lambda it, _: it.encode(INVOCATION, 0, 1, {}), "INVOCATION"),
     "details that are none": (lambda it, request: it.encode(RESULT, request, [1]), "RESULT"),
-    "arguments that are none": (
-        lambda it, request: it.encode(RESULT, request, {}, "text"),
-        "RESULT",
-    ),
-    "an error without a URI": (
-        lambda it, request: it.encode(ERROR, CALL, request, {}, 5),
-        "ERROR",
-    ),
     "garbage": (lambda it, _: it.frame(b"\xc1\xff\x00garbage"), "JSON|MessagePack|UTF-8"),
-    "no UTF-8": (
-        lambda it, request: it.frame(
-            f'[50,{request},{{}},["\xff"]]'.encode("latin-1")
-            if it.is_websocket
-            else b"\x94\x32\x01\x80\x91\xa1\xff"
-        ),
-        "JSON|MessagePack|UTF-8",
-    ),
     "a hundred thousand lists in each other": (
         lambda it, _: it.frame(
             b"[" * 100_000 + b"]" * 100_000 if it.is_websocket else b"\x91" * 100_000 + b"\xc0"

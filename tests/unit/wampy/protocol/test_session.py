@@ -763,9 +763,13 @@ def test_a_timeout_of_the_programs_own_is_sent_as_it_is():
     assert protocol.call("a.b", options={"timeout": 7}, timeout_s=1.5).options == {"timeout": 7}
 
 
-def test_an_answer_that_was_too_long_leaves_nothing_pending():
-    protocol = joined()
-    protocol.call("a.b")
-    protocol.pass_over(1)
-    with pytest.raises(LocalProtocolError, match="no call with request id 1 is pending"):
-        protocol.cancel(1)
+@pytest.mark.parametrize(
+    ("told", "limit"),
+    [(65536, 65536), (None, None), (0, None), (-1, None), (True, None), (1.5, None), ("9", None)],
+)
+def test_how_long_a_message_the_router_takes(told, limit):
+    protocol = ClientProtocol("realm1")
+    assert protocol.max_message_bytes is None
+    protocol.hello()
+    protocol.receive(Welcome(session_id=1, details={"_max_message_bytes": told}))
+    assert protocol.max_message_bytes == limit
