@@ -15,8 +15,9 @@ import contextlib
 import logging
 import random
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from wampy.aio.dispatch import TaskDispatcher
 from wampy.aio.futures import AsyncSetUp, AsyncWaiter
@@ -41,6 +42,7 @@ from wampy.session.connecting import (
     BACKOFF_FACTOR,
     BACKOFF_S,
     FAREWELL_S,
+    FORMER_IDS,
     longest_backoff_s,
 )
 from wampy.session.establishing import GHOST_S, RESTORE_PAUSE_S
@@ -48,7 +50,11 @@ from wampy.session.futures import Waiter
 from wampy.session.handles import Handle, Registration, Subscription
 from wampy.session.link import Link, link_over
 from wampy.session.receiving import take
+from wampy.session.restoring import Complaints, is_ghost, may_be_ghost, replace_ghost
 from wampy.transports import ConnectOptions, parse_url
+
+if TYPE_CHECKING:
+    from wampy.session.questions import Question
 
 logger = logging.getLogger("wampy.wamp.session")
 
@@ -97,6 +103,9 @@ class AsyncEngine(Answering):
         self._lost = asyncio.Event()
         self._over = asyncio.Event()
         self._last_failure: WampyError | None = None
+        #: Our ids of before, as in the blocking Session.
+        self._former_ids: deque[int] = deque(maxlen=FORMER_IDS)
+        self._complaints = Complaints()
         self._keeper: asyncio.Task[None] | None = None
         self._callbacks: set[asyncio.Task[None]] = set()
         self.registrations: list[Registration] = []
@@ -215,6 +224,8 @@ class AsyncEngine(Answering):
         was_joined = link.is_joined
         with self._lock:
             settled = link.lose_locked(error, is_over=self._is_closing)
+        if link.protocol.session_id is not None:
+            self._former_ids.append(link.protocol.session_id)
         if link is self._link:
             for handle in (*self.registrations, *self.subscriptions):
                 handle.is_active = False
@@ -302,17 +313,35 @@ class AsyncEngine(Answering):
                         left, time.monotonic() + self._timeout_s, GHOST_S
                     )
             except WampyError as error:
-                logger.warning("registering again failed: %s", error)
                 failures = dict.fromkeys(left, error)
+            self._complaints.tell(failures)
             for handle, failure in failures.items():
-                if isinstance(failure, RequestError):
-                    logger.error("cannot restore %s: %s", handle.uri, failure)
+                if may_be_ghost(failure) and await self._is_our_ghost(handle):
+                    replace_ghost(handle)
             if is_first:
                 is_first = False
                 self._call_back(self._on_reconnect)
             if not failures:
                 return
             await asyncio.sleep(RESTORE_PAUSE_S)
+
+    async def _is_our_ghost(self, handle: Handle) -> bool:
+        """Whether a former Session of ours holds a procedure, as far as the Router tells us."""
+        from wampy.session import questions
+
+        try:
+            match = handle.options.get("match", "exact")
+            registration = await self._answered(questions.registration_lookup(handle.uri, match))
+            if registration is None:
+                return False
+            callees = await self._answered(questions.list_callees(registration))
+        except WampyError:
+            return False  # it may not be asked: then nobody is replaced
+        return is_ghost(callees, self._former_ids)
+
+    async def _answered(self, question: Question[T]) -> T:
+        """Call a procedure of the Router's own. Raises what a call raises."""
+        raise NotImplementedError
 
     def _call_back(self, callback: Callable[[], Any] | None) -> None:
         """Call a hook: a function at once, in the loop; a coroutine in a task."""

@@ -24,6 +24,7 @@ import msgspec
 from wampy.errors import RemoteProtocolError, SerializationError
 from wampy.ids import MAX_ID
 from wampy.messages import Abort, Authenticate, Goodbye, Hello, Welcome
+from wampy.messages.hello import CLIENT
 from wampy.router.authentication import Identity, Pending, Rejected
 from wampy.router.config import RouterConfig
 from wampy.router.connection import Connection
@@ -351,6 +352,7 @@ class RouterServer:
             authprovider=identity.authprovider,
             roles=(hello.details or {}).get("roles") or {},
             transport={"type": connection.listener.kind, "peer": connection.peer},
+            client=(hello.details or {}).get(CLIENT),
         )
         connection.session = session
         self._sessions[session_id] = connection

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -14,6 +15,9 @@ from wampy.uris import check_uri
 #: Seconds after which a quiet connection is asked whether it lives, and how long it may be silent.
 PING_INTERVAL_S = 10.0
 PING_TIMEOUT_S = 5.0
+
+#: Nobody guesses so many.
+_TOKEN_BYTES = 16
 
 Hook = Callable[[], Any] | None
 
@@ -56,9 +60,10 @@ def session_options(
     name: str = realm or getattr(router, "realm", None) or "realm1"
     ca, certificate, key, proxy = files
     on_join, on_leave, on_reconnect = hooks
+    token = os.urandom(_TOKEN_BYTES).hex() if reconnect else None
     return name, {
         "url": url,
-        "protocol": lambda: ClientProtocol(name, method),
+        "protocol": lambda: ClientProtocol(name, method, client=client_of(token)),
         "serializers": tuple(SERIALIZERS) if serializer is None else (serializer,),
         "has_secret": method.sends_secret,
         "reconnects": reconnect,
@@ -69,6 +74,14 @@ def session_options(
         "on_leave": on_leave,
         "on_reconnect": on_reconnect,
     }
+
+
+def client_of(token: str | None) -> str | None:
+    """Give what tells a Router that it is us again; never the same for two that are alive.
+
+    A Session that was made before a fork may begin in both processes.
+    """
+    return None if token is None else f"{token}.{os.getpid()}"
 
 
 def method_of(

@@ -52,7 +52,7 @@ ATTEMPT_S = 5.0
 #: Seconds that a GOODBYE may take to be answered.
 FAREWELL_S = 1.0
 #: So many ids of former Sessions are remembered.
-_FORMER_IDS = 10
+FORMER_IDS = 10
 _LOCAL_HOSTS = ("localhost", "127.", "::1")
 
 
@@ -117,7 +117,7 @@ class Connecting(Answering):
         self._is_forked = False
         _sessions.add(self)
         #: Our ids of before: of Sessions that the Router may not have missed yet.
-        self._former_ids: deque[int] = deque(maxlen=_FORMER_IDS)
+        self._former_ids: deque[int] = deque(maxlen=FORMER_IDS)
         self._last_failure: WampyError | None = None
         self._threads: list[threading.Thread] = []
         self._callbacks: deque[Callable[[], Any]] = deque()

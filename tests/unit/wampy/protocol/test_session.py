@@ -100,6 +100,15 @@ def test_joining_as_nobody():
     assert protocol.details == {"authrole": "anonymous"}
 
 
+def test_joining_as_the_same_client_as_before():
+    protocol = ClientProtocol("realm1", client="a secret")
+    assert protocol.hello().details == {
+        "agent": "wampy",
+        "roles": DEFAULT_ROLES,
+        "_wampy_client": "a secret",
+    }
+
+
 def test_joining_with_a_ticket():
     protocol = ClientProtocol("realm1", Ticket("joe", "secret"), roles={"caller": {}})
     details = {"authmethods": ["ticket"], "authid": "joe"}
