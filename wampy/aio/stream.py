@@ -20,8 +20,16 @@ from wampy.transports.channel import channel_id_of
 from wampy.transports.frames import WebSocketCodec
 from wampy.transports.rawsocket import MAX_RECEIVE_BYTES as RAW_RECEIVE_BYTES
 from wampy.transports.rawsocket import RawSocketCodec, handshake_of, max_send_bytes
-from wampy.transports.stream import Codec, explain, is_loopback, tls_context
-from wampy.transports.websocket import MAX_RECEIVE_BYTES, MAX_SEND_BYTES, SUBPROTOCOLS, chosen_name
+from wampy.transports.reasons import explain, hung_up, why_not_connected
+from wampy.transports.stream import Codec, is_loopback, tls_context
+from wampy.transports.websocket import (
+    MAX_RECEIVE_BYTES,
+    MAX_SEND_BYTES,
+    WRONG_ANSWER,
+    agreed,
+    offered,
+    refused,
+)
 
 #: What may wait to be sent before who posts more has to wait, too.
 _HIGH_WATER_BYTES = 2**20
@@ -81,7 +89,9 @@ class AsyncTransport(asyncio.Protocol):
         """Say that the connection is over."""
         self._gone.set()
         why = explain(error) if error is not None else "the router hung up"
-        self.fail(ConnectionLost(f"connection to {self.url} lost: {why}"))
+        lost = ConnectionLost(f"connection to {self.url} lost: {why}")
+        lost.__cause__ = error
+        self.fail(lost)
 
     def pause_writing(self) -> None:
         """Let who posts wait."""
@@ -182,12 +192,14 @@ async def connect_async(
         raise ConnectFailed(address.url, "a proxy is for Session, not for AsyncSession")
     if address.is_websocket:
         transport = await _open(address, options)
-        return await _guarded(transport, _upgrade(transport, address, serializers))
+        return await _guarded(
+            transport, _upgrade(transport, address, serializers), address, options
+        )
     refusal: RemoteProtocolError | None = None
     for name in serializers:
         transport = await _open(address, options)
         try:
-            return await _guarded(transport, _shake_hands(transport, name))
+            return await _guarded(transport, _shake_hands(transport, name), address, options)
         except RemoteProtocolError as error:
             refusal = error
     raise ConnectFailed(address.url, str(refusal)) from refusal
@@ -211,19 +223,21 @@ async def _open(address: Address, options: ConnectOptions) -> AsyncTransport:
         # asyncio's text has the address once more, and not the reason.
         raise ConnectFailed(address.url, os.strerror(errno.ECONNREFUSED).lower()) from error
     except OSError as error:
-        raise ConnectFailed(address.url, explain(error)) from error
+        raise ConnectFailed(address.url, why_not_connected(error, address, options)) from error
     return transport
 
 
-async def _guarded(transport: AsyncTransport, handshake: Any) -> AsyncTransport:
+async def _guarded(
+    transport: AsyncTransport, handshake: Any, address: Address, options: ConnectOptions
+) -> AsyncTransport:
     """Run a handshake; close the connection where it fails."""
     try:
         await handshake
     except ConnectionLost as error:
         transport.abort()
-        raise ConnectFailed(
-            transport.url, "it hung up; is this the right address, and the right path?"
-        ) from error
+        cause = error.__cause__
+        reason = why_not_connected(cause, address, options) if cause else None
+        raise ConnectFailed(transport.url, reason or hung_up(address, options)) from error
     except BaseException:
         transport.abort()
         raise
@@ -257,18 +271,17 @@ async def _upgrade(transport: AsyncTransport, address: Address, serializers: Seq
         ConnectFailed: the Router does not want that.
     """
     nonce = generate_nonce()
-    host = f"[{address.host}]" if ":" in (address.host or "") else address.host
     connection = h11.Connection(h11.CLIENT)
     request = h11.Request(
         method="GET",
         target=address.path,
         headers=[
-            ("Host", f"{host}:{address.port}"),
+            ("Host", address.authority),
             ("Upgrade", "websocket"),
             ("Connection", "Upgrade"),
             ("Sec-WebSocket-Version", "13"),
             ("Sec-WebSocket-Key", nonce.decode()),
-            ("Sec-WebSocket-Protocol", ", ".join(SUBPROTOCOLS[name] for name in serializers)),
+            ("Sec-WebSocket-Protocol", offered(serializers)),
         ],
     )
     transport.send(connection.send(request) or b"", 0.0)
@@ -281,13 +294,16 @@ async def _upgrade(transport: AsyncTransport, address: Address, serializers: Seq
         raise ConnectFailed(address.url, f"it does not speak WebSocket there: {error}") from error
     status = getattr(event, "status_code", None)
     if status != 101:
-        hint = "; is the path right?" if status == 404 else ""
-        raise ConnectFailed(address.url, f"the router answered with HTTP status {status}{hint}")
+        raise refused(address, status)
     headers = {key.decode("latin1"): value.decode("latin1") for key, value in event.headers}
-    if headers.get("sec-websocket-accept", "").encode() != generate_accept_token(nonce):
-        raise ConnectFailed(address.url, "it does not speak WebSocket there: a wrong answer")
+    is_right = headers.get("sec-websocket-accept", "").encode() == generate_accept_token(nonce)
+    for header, token in (("upgrade", "websocket"), ("connection", "upgrade")):
+        tokens = [one.strip().lower() for one in headers.get(header, "").split(",")]
+        is_right = is_right and token in tokens
+    if not is_right:
+        raise ConnectFailed(address.url, WRONG_ANSWER)
     transport.give_back(connection.trailing_data[0])
-    name = chosen_name(address, headers.get("sec-websocket-protocol"), serializers)
+    name = agreed(address, headers, serializers)
     transport.codec = WebSocketCodec(is_binary=name != "json", max_receive_bytes=MAX_RECEIVE_BYTES)
     transport.serializer_name = name
     transport.max_send_bytes = MAX_SEND_BYTES

@@ -183,7 +183,7 @@ def test_a_socks_proxy_that_is_none_is_told(router: RealRouter) -> None:
 
 def test_what_socks_needs_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "python_socks", None)
-    with pytest.raises(wampy.ConnectFailed, match=r"pip install 'wampy\[proxy\]'"):
+    with pytest.raises(wampy.ConnectFailed, match=r"pip install 'wampy-stack\[proxy\]'"):
         Session("ws://127.0.0.1:9/ws", proxy="socks5://127.0.0.1:9")
 
 
