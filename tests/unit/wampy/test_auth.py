@@ -159,9 +159,11 @@ def test_the_drafts_router_joins_octets_and_not_texts():
         ({"iterations": 100}, "iterations is 100"),
         ({"iterations": "4096"}, "iterations is a str"),
         ({"kdf": "argon2id13"}, "memory is None"),
-        ({"kdf": "argon2id13", "memory": 256 * 1024 + 1}, "memory is 262145"),
+        ({"kdf": "argon2id13", "memory": 64 * 1024 + 1}, "memory is 65537"),
+        ({"kdf": "argon2id13", "memory": 8, "iterations": 4097}, "iterations is 4097"),
         ({"kdf": "argon2id13", "memory": 7}, "memory is 7"),
-        ({"kdf": "argon2id-13", "memory": 256 * 1024}, "passes over"),
+        ({"kdf": "argon2id-13", "memory": 513, "iterations": 4096}, "4096 passes over 513 KiB"),
+        ({"kdf": "argon2id-13", "memory": 64 * 1024, "iterations": 33}, "33 passes over 65536"),
         ({"kdf": "argon2id-13", "memory": 8, "iterations": 3}, "passes over"),
     ],
 )
@@ -169,6 +171,16 @@ def test_a_hostile_router_gets_no_proof(extra, words):
     client = Scram("joe", "secret")
     with pytest.raises(RemoteProtocolError, match=words):
         client.authenticate(challenge_to(client, **extra))
+
+
+@pytest.mark.parametrize(("iterations", "memory"), [(4096, 512), (2, 19 * 1024), (3, 64 * 1024)])
+def test_what_honest_routers_ask_is_computed(iterations, memory):
+    """As Autobahn and Crossbar derive, as OWASP and as RFC 9106 advise."""
+    from wampy.auth.scram import _costs
+
+    extra = {"kdf": "argon2id13", "iterations": iterations, "memory": memory}
+    challenge = challenge_to(Scram("joe", "secret"), **extra)
+    assert _costs(challenge) == ("argon2id13", iterations, memory)
 
 
 def test_our_own_nonce_alone_is_no_answer():
