@@ -35,7 +35,15 @@ from typing import Any, Protocol
 import msgspec
 
 from wampy.errors import RemoteProtocolError, SerializationError
-from wampy.messages import LAST_DICTIONARY, WIRE_TYPE, Message, parse_message
+from wampy.messages import (
+    LAST_DICTIONARY,
+    WIRE_TYPE,
+    Call,
+    Message,
+    Publish,
+    Yield,
+    parse_message,
+)
 
 #: How deep lists and dictionaries may be nested, the message's own list not counted: ``repr`` and
 #: whatever else walks through them would end Python's stack at about 1,000.
@@ -46,6 +54,9 @@ _SCALARS = frozenset((str, int, float, bool, type(None), bytes))
 _CONTAINERS = frozenset((dict, list, tuple))
 #: A list longer than this is first looked at in C.
 _LONG = 16
+_are_scalars = _SCALARS.issuperset
+#: The messages that go out all the time.
+_FREQUENT = frozenset((Call, Publish, Yield))
 
 #: The tag with which JavaScript sends an Uint8Array: what follows are octets as they are.
 #: Spec: RFC 8746, 2.1.
@@ -129,7 +140,7 @@ class JsonSerializer:
     def encode(self, message: Message) -> bytes:
         """See ``Serializer.encode``."""
         fields = message.construct()
-        if not _is_plain(fields, 0):
+        if not _is_simple(message) and not _is_plain(fields, 0):
             _refuse_culprit(message, self.name)
         try:
             text = self._encoder.encode(fields)
@@ -182,7 +193,7 @@ class MsgpackSerializer:
     def encode(self, message: Message) -> bytes:
         """See ``Serializer.encode``."""
         fields = message.construct()
-        if not _is_plain(fields, 0):
+        if not _is_simple(message) and not _is_plain(fields, 0):
             _refuse_culprit(message, self.name)
         try:
             return self._encoder.encode(fields)
@@ -223,7 +234,7 @@ class CborSerializer:
     def encode(self, message: Message) -> bytes:
         """See ``Serializer.encode``."""
         fields = message.construct()
-        if not _is_plain(fields, 0):
+        if not _is_simple(message) and not _is_plain(fields, 0):
             _refuse_culprit(message, self.name)
         try:
             return self.dumps(fields)
@@ -409,6 +420,16 @@ def _refuse_surrogates(text: str) -> None:
 # ---------------------------------------------------------------------- what is to be sent
 
 
+def _is_simple(message: Any) -> bool:
+    """Whether a message is a frequent one, without options, all of whose arguments are scalars."""
+    return (
+        type(message) in _FREQUENT
+        and not message.options
+        and not message.kwargs
+        and _are_scalars(map(type, message.args or ()))
+    )
+
+
 def _is_plain(value: Any, depth: int) -> bool:
     """Whether a list or dictionary holds nothing that needs a second look."""
     if depth > MAX_DEPTH:
@@ -418,7 +439,7 @@ def _is_plain(value: Any, depth: int) -> bool:
             if type(key) is not str:
                 return False
         value = value.values()
-    if len(value) > _LONG and _SCALARS.issuperset(map(type, value)):
+    if len(value) > _LONG and _are_scalars(map(type, value)):
         return True
     for item in value:
         kind = type(item)

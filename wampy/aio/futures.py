@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Generator
 from typing import TYPE_CHECKING, Any
 
+from wampy.aio.waiting import is_done_in_time
 from wampy.errors import WampyError, as_declared
 from wampy.options import CancelMode, check_cancel_mode
 from wampy.session.futures import Waiter, value_of
@@ -171,14 +173,14 @@ class AsyncProgressiveResults(AsyncIterator[Any]):
                 send, self._send = self._send, None
                 await send()
             waiter.rearm()
-            if not waiter.is_ready:
-                await asyncio.wait_for(asyncio.shield(waiter.future), self._timeout_s)
-        except TimeoutError:
-            self.close()
-            raise self._engine.timeout_of(self._procedure, self._timeout_s) from None
+            deadline = time.monotonic() + self._timeout_s
+            is_there = waiter.is_ready or await is_done_in_time(waiter.future, deadline)
         except BaseException:
             self.close()
             raise
+        if not is_there:
+            self.close()
+            raise self._engine.timeout_of(self._procedure, self._timeout_s)
         if waiter.parts:
             return value_of(waiter.parts.popleft())
         self._is_over = True

@@ -33,6 +33,7 @@ from wampy.router.listening import Listening, listen
 from wampy.router.poller import READ, Poller
 from wampy.router.realm import Realm
 from wampy.router.sessions import RouterSession
+from wampy.router.socket_connection import SocketConnection
 from wampy.router.wire import unpacked, wire_of
 from wampy.serializers import SERIALIZERS
 
@@ -229,9 +230,13 @@ class RouterServer:
                     logger.warning("refused %s: %d sessions", peer, self.limits.sessions)
                     sock.close()
                     continue
-                self._connections.add(Connection(self, sock, listening.listener, peer, self.now))
+                self.opened(SocketConnection(self, sock, listening.listener, peer, self.now))
 
         return accept
+
+    def opened(self, connection: Connection) -> None:
+        """Take in a connection that has come about."""
+        self._connections.add(connection)
 
     def closed(self, connection: Connection, why: str) -> None:
         """Take note that a connection has ended, and its Session with it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from wampy.dispatch import Dispatcher
@@ -41,11 +42,16 @@ class Answering:
 
     #: Of the Router.
     url: str
+    #: Whether plain handlers run in an event loop, which has other things to do as well.
+    is_in_loop = False
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self.dispatcher = Dispatcher()
         self._dropped_count = 0
+        # What came for messages sent by hand; bounded, the oldest go first.
+        self._inbox: deque[Any] = deque(maxlen=10_000)
+        self._receivers: list[Waiter] = []
 
     @property
     def timeout_s(self) -> float:
@@ -65,8 +71,10 @@ class Answering:
         raise NotImplementedError
 
     def keep_locked(self, message: Any) -> None:
-        """Keep a message for who asked for messages by hand."""
-        raise NotImplementedError
+        """Keep a message, or an error, for who receives messages by hand."""
+        self._inbox.append(message)
+        for waiter in self._receivers:
+            waiter.wake()
 
     def welcomed_locked(self, link: Link) -> None:
         """Take note that a Link is joined."""
@@ -124,6 +132,12 @@ class Answering:
             options = {**options_of(part), "progress": True}
             link.post_yield_locked(job.message.request_id, *payload_of(part), options)
         self.flush(link)
+
+    async def part_sent(self, link: Link) -> None:
+        """Let others have the loop: an ``async def`` handler may yield for ever without a wait."""
+        import asyncio  # which is there, where this is called
+
+        await asyncio.sleep(0)
 
     def answer_error(
         self,

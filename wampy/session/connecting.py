@@ -187,6 +187,8 @@ class Connecting(Answering):
                 handle.is_active = False
                 handle.id = None
             self._joined.notify_all()
+            for receiver in self._receivers:
+                receiver.wake()
             self._turn.wake_standby_locked()
         link.transport.abort()
         for pending, failure in settled:

@@ -280,10 +280,12 @@ class Engine(Connecting):
         """
         wait_s = min(timeout_s, link.tick_at - time.monotonic())
         try:
+            before = link.transport.received_bytes
             frames = link.transport.receive(max(0.0, wait_s))
             now = time.monotonic()
+            if frames or link.transport.received_bytes != before:
+                link.heard(now)  # a part of a long message is a sign of life, too
             if frames:
-                link.heard(now)
                 take(self, link, frames)
             if now >= link.tick_at or link.abandoned:
                 self._tick(link, now)

@@ -16,7 +16,7 @@ from wampy.errors import (
 from wampy.session.connecting import logger
 from wampy.session.engine import Engine
 from wampy.session.futures import Waiter, value_of
-from wampy.session.handles import Handle, Registration, SetUp
+from wampy.session.handles import Handle, Registration, SetUp, check_bound_locked
 from wampy.session.restoring import Complaints, is_ghost, may_be_ghost, replace_ghost
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 #: A procedure that a former Session of ours still holds is asked for again so long, in seconds.
 GHOST_S = 2.0
-_GHOST_PAUSE_S = (0.002, 0.05)
+GHOST_PAUSE_S = (0.002, 0.05)
 #: Seconds between attempts to restore what could not be restored after a reconnect.
 RESTORE_PAUSE_S = 1.0
 
@@ -59,6 +59,7 @@ class Establishing(Engine):
         if failures:
             raise next(iter(failures.values()))
         with self._lock:
+            check_bound_locked(handles, self._link)
             for handle in handles:
                 kept: list[Any] = (
                     self.registrations if isinstance(handle, Registration) else self.subscriptions
@@ -71,7 +72,7 @@ class Establishing(Engine):
     ) -> dict[Handle, WampyError]:
         """Send all requests, then wait for all answers; give what failed."""
         ghost_until = time.monotonic() + ghost_s
-        pause_s, longest_s = _GHOST_PAUSE_S
+        pause_s, longest_s = GHOST_PAUSE_S
         failures: dict[Handle, WampyError] = {}
         left = list(handles)
         while left:

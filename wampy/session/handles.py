@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from wampy.dispatch import Lane
-from wampy.errors import WampyError
+from wampy.errors import ConnectionLost, WampyError
 from wampy.session.arguments import Arguments
 from wampy.session.futures import Waiter
 
@@ -50,6 +50,10 @@ class Handle:
 
     def bind_locked(self, link: Link, message: Any) -> None:
         """Take the Router's confirmation, before anything that comes after it."""
+        raise NotImplementedError
+
+    def is_bound_locked(self, link: Link) -> bool:
+        """Whether it was confirmed on this very connection."""
         raise NotImplementedError
 
     def prepare_undoing(self) -> Callable[[ClientProtocol], Any] | None:
@@ -109,6 +113,10 @@ class Registration(Handle):
         self.error = None
         link.registrations[message.registration_id] = self
 
+    def is_bound_locked(self, link: Link) -> bool:
+        """Whether it was confirmed on this very connection."""
+        return self.id is not None and link.registrations.get(self.id) is self
+
     def prepare_undoing(self) -> Callable[[ClientProtocol], Any] | None:
         """Give what makes UNREGISTER; calls are answered until that is confirmed."""
         registration_id = self.id
@@ -159,6 +167,10 @@ class Subscription(Handle):
         self.error = None
         link.subscriptions.setdefault(message.subscription_id, []).append(self)
 
+    def is_bound_locked(self, link: Link) -> bool:
+        """Whether it was confirmed on this very connection."""
+        return self.id is not None and self in link.subscriptions.get(self.id, ())
+
     def prepare_undoing(self) -> Callable[[ClientProtocol], Any] | None:
         """Stop hearing events; give what makes UNSUBSCRIBE, for the last handler of the topic."""
         with self._session._lock:
@@ -200,6 +212,27 @@ class SetUp(Waiter):
         if error is None and self.link is not None:
             self.handle.bind_locked(self.link, message)
         return super().settle(message, error)
+
+
+def check_bound_locked(handles: Sequence[Handle], link: Link | None) -> None:
+    """See that what was confirmed is still there, before it is kept.
+
+    Between the confirmation and this, the connection may have been lost: what is not kept yet was
+    not marked then, and would be neither there nor restored.
+
+    Raises:
+        ConnectionLost: it was; all of them are inactive.
+    """
+    is_alive = link is not None and link.is_alive
+    if all(
+        not handle.is_active or (is_alive and link is not None and handle.is_bound_locked(link))
+        for handle in handles
+    ):
+        return
+    for handle in handles:
+        handle.is_active, handle.id = False, None
+    error = link.error if link is not None else None
+    raise ConnectionLost(str(error or "the connection was lost with what it had confirmed"))
 
 
 #: inspect.CO_COROUTINE and CO_ASYNC_GENERATOR; asking inspect itself touches much memory that

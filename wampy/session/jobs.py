@@ -84,6 +84,8 @@ class InvocationJob(Job):
             if kind is CoroutineType:
                 return result  # type: ignore[no-any-return]
             if kind is GeneratorType:
+                if self.engine.is_in_loop:
+                    return self._exhaust_in_loop(result)
                 result = self._exhaust(result)
             elif kind is AsyncGeneratorType:
                 return self._exhaust_async(result)
@@ -124,6 +126,24 @@ class InvocationJob(Job):
             else:
                 kept.append(part)
 
+    async def _exhaust_in_loop(self, parts: GeneratorType[Any, Any, Any]) -> Any:
+        """Run such a handler step by step: the loop goes on with other things between two parts."""
+        is_wanted = bool((self.message.details or {}).get("receive_progress"))
+        kept: list[Any] = []
+        try:
+            while True:
+                try:
+                    part = next(parts)
+                except StopIteration as end:
+                    return end.value if is_wanted or not kept else kept
+                if is_wanted:
+                    self.engine.answer_progress(self.link, self, part)
+                else:
+                    kept.append(part)
+                await self.engine.part_sent(self.link)
+        finally:
+            parts.close()
+
     async def _exhaust_async(self, parts: AsyncGeneratorType[Any, Any]) -> Any:
         """Run an ``async def`` handler that yields, likewise."""
         is_wanted = bool((self.message.details or {}).get("receive_progress"))
@@ -134,6 +154,7 @@ class InvocationJob(Job):
                     self.engine.answer_progress(self.link, self, part)
                 else:
                     kept.append(part)
+                await self.engine.part_sent(self.link)
         finally:
             await parts.aclose()
         return kept or None

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from wampy.session.futures import CallFuture, Waiter
     from wampy.session.handles import Registration, Subscription
     from wampy.session.jobs import InvocationJob
-    from wampy.transports import StreamTransport
+    from wampy.transports import Transport
 
 #: What may wait to be sent before callers have to wait, too.
 QUEUED_BYTES = 8 * 2**20
@@ -40,7 +40,7 @@ _WRITE_BYTES = 256 * 1024
 
 
 def link_over(
-    transport: StreamTransport,
+    transport: Transport,
     protocol: ClientProtocol,
     *,
     has_secret: bool,
@@ -70,7 +70,7 @@ def link_over(
     return Link(transport, protocol, ping_interval_s=ping[0], ping_timeout_s=ping[1])
 
 
-def _channel_id(transport: StreamTransport, binding: str) -> bytes:
+def _channel_id(transport: Transport, binding: str) -> bytes:
     """Give the id of the connection. Raises ConnectFailed: it has none."""
     channel_id = transport.channel_id()
     if channel_id is None:
@@ -96,7 +96,7 @@ class Link:
 
     def __init__(
         self,
-        transport: StreamTransport,
+        transport: Transport,
         protocol: ClientProtocol,
         *,
         ping_interval_s: float,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
@@ -119,9 +118,6 @@ class Session(Establishing):
             hooks=(on_join, on_leave, on_reconnect),
         )
         super().__init__(**wanted)
-        #: What came for messages sent by hand; bounded, the oldest go first.
-        self.inbox: deque[Any] = deque(maxlen=10_000)
-        self.inbox_waiters: list[Waiter] = []
         self._link = self._open(time.monotonic() + timeout)
 
     def __repr__(self) -> str:
@@ -621,12 +617,6 @@ class Session(Establishing):
 
     # ------------------------------------------------------------------ messages by hand
 
-    def keep_locked(self, message: Any) -> None:
-        """Keep a message, or an error, for ``recv``."""
-        self.inbox.append(message)
-        for waiter in self.inbox_waiters:
-            waiter.wake()
-
     def send(self, message: Message) -> Message:
         """Send a message; what answers it comes by ``recv``.
 
@@ -649,6 +639,7 @@ class Session(Establishing):
 
         Raises:
             RequestTimeout: none came in time.
+            ConnectionLost, SessionClosed: none will come; or one that was sent is not answered.
         """
         return raw.receive(self, self._timeout_s if timeout is None else timeout)
 

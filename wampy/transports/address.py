@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from os import PathLike
 
 from wampy.errors import ConnectFailed, kind_of
@@ -14,8 +14,8 @@ _SCHEMES = {
     "tcp": (False, False, None),
     "tcps": (False, True, None),
     "unix": (False, False, None),
+    "memory": (False, False, None),
 }
-_PROXIES = ("http", "socks4", "socks4a", "socks5", "socks5h")
 #: What stays as it is in a path and a query: RFC 3986, and what is encoded already.
 _PLAIN = "/?%:@!$&'()*+,;=-._~"
 #: RFC 1035, 2.3.4.
@@ -44,6 +44,11 @@ class Address:
     def is_unix(self) -> bool:
         """Whether this is a unix socket."""
         return self.scheme == "unix"
+
+    @property
+    def is_memory(self) -> bool:
+        """Whether the Router is in this process, under the name that is ``path``."""
+        return self.scheme == "memory"
 
     @property
     def authority(self) -> str:
@@ -77,7 +82,7 @@ class ConnectOptions:
         """Refuse what would not be used.
 
         Raises:
-            ConnectFailed: it does not go with the address.
+            ConnectFailed: it does not go with the address, or the proxy's URL is none.
         """
         for name in ("ca", "certificate", "key"):
             file = getattr(self, name)
@@ -96,45 +101,11 @@ class ConnectOptions:
                 address.url, "a ca is for wss:// and tcps:// only; this URL has no TLS"
             )
         if self.proxy is not None:
+            from wampy.transports.proxy import parse_proxy  # few have one
+
             if not address.is_websocket:
                 raise ConnectFailed(address.url, "a proxy is for ws:// and wss:// only")
-            parse_proxy(address, self.proxy)
-
-
-@dataclass(frozen=True, slots=True)
-class Proxy:
-    """Where a proxy is: what a proxy's URL says. ``user`` is its name and password."""
-
-    scheme: str
-    host: str
-    port: int
-    user: tuple[str, str] | None = field(default=None, repr=False)
-
-
-def parse_proxy(address: Address, proxy: str) -> Proxy:
-    """Read a proxy's URL.
-
-    Raises:
-        ConnectFailed: it is none; the error has nothing of it, for there may be a password in it.
-    """
-    from urllib.parse import unquote, urlsplit
-
-    expected = f"expected {', '.join(f'{one}://' for one in _PROXIES)} with host and port"
-    if not isinstance(proxy, str):
-        raise ConnectFailed(address.url, f"the proxy is {kind_of(proxy)}; {expected}")
-    try:
-        parts = urlsplit(proxy.strip())
-        port = parts.port
-        host = _checked_host(parts.hostname or "")
-    except ValueError:
-        # Without the cause, which shows part of it.
-        raise ConnectFailed(
-            address.url, f"the proxy's host is none, or its port none from 1 to 65535; {expected}"
-        ) from None
-    if parts.scheme not in _PROXIES or not host or not port:
-        raise ConnectFailed(address.url, f"a proxy is one of {expected.removeprefix('expected ')}")
-    user = (unquote(parts.username), unquote(parts.password or "")) if parts.username else None
-    return Proxy(parts.scheme, host, port, user)
+            parse_proxy(address.url, self.proxy)
 
 
 def parse_url(url: str) -> Address:
@@ -147,6 +118,8 @@ def parse_url(url: str) -> Address:
     if url.startswith("unix:///") and "%" not in url and url.isprintable():
         # What each process of a stack has: its memory is spared what urllib would touch.
         return Address(url, "unix", None, None, url[len("unix://") :], False, False)
+    if url.startswith("memory://"):
+        return Address(url, "memory", None, None, url[len("memory://") :], False, False)
     from urllib.parse import quote, unquote, urlsplit
 
     if not url:
@@ -176,7 +149,7 @@ def parse_url(url: str) -> Address:
     if not parts.hostname:
         raise ConnectFailed(url, f"the host is missing; {_EXPECTED}")
     try:
-        host = _checked_host(parts.hostname)
+        host = checked_host(parts.hostname)
     except ValueError as error:
         raise ConnectFailed(url, f"{parts.hostname!r} is no host: {error}") from error
     if port is None:
@@ -190,7 +163,7 @@ def parse_url(url: str) -> Address:
     return Address(url, parts.scheme, host, port, path, is_websocket, is_secure)
 
 
-def _checked_host(host: str) -> str:
+def checked_host(host: str) -> str:
     """Give a host as it is asked for: internationalized names in ASCII.
 
     Raises:

@@ -15,7 +15,7 @@ from wampy.transports.stream import DeadlineSocket, StreamTransport, open_socket
 _MAX_LENGTH_EXPONENT = 15
 MAX_RECEIVE_BYTES = 2**24
 #: The most that the three octets of a length can say.
-_MAX_FRAME_BYTES = 2**24 - 1
+MAX_SEND_BYTES = 2**24 - 1
 _SERIALIZER_IDS = {
     "json": rawsocket.SERIALIZER_JSON,
     "msgpack": rawsocket.SERIALIZER_MSGPACK,
@@ -55,7 +55,7 @@ def handshake_of(name: str) -> tuple[bytes, int]:
 
 def max_send_bytes(announced_bytes: int) -> int:
     """Give the longest message for a Router that has announced so much."""
-    return min(announced_bytes, _MAX_FRAME_BYTES)
+    return min(announced_bytes, MAX_SEND_BYTES)
 
 
 def connect_rawsocket(

@@ -25,8 +25,10 @@ from wampy.transports.reasons import explain, why_not_connected, why_unusable
 if TYPE_CHECKING:
     import ssl
 
-#: Bytes asked for in one read: dozens of messages, when so many are waiting.
+#: Bytes asked for in one read: dozens of messages, when so many are waiting. And the most, when
+#: long ones come: what does not fit is copied once more.
 _READ_BYTES = 65536
+_MOST_READ_BYTES = 2**20
 #: Reads while the socket has more, before the frames are handed on.
 _READS_AT_ONCE = 16
 #: Plain integers: what `socket` has are enums, and their arithmetic is Python code.
@@ -34,7 +36,7 @@ _SEND_FLAGS = int(socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
 _RECEIVE_FLAGS = int(socket.MSG_DONTWAIT)
 _BOTH = int(socket.SHUT_RDWR)
 #: How long a Router whose queue of connections is full is given, in seconds, before the next try.
-_BACKLOG_PAUSE_S = 0.005
+BACKLOG_PAUSE_S = 0.005
 
 
 class Codec(Protocol):
@@ -56,8 +58,40 @@ class Codec(Protocol):
         """Give what is sent before the socket is closed; may be empty."""
 
 
+class Transport(Protocol):
+    """One connection to a Router, as a Link uses it; see StreamTransport."""
+
+    url: str
+    codec: Codec
+    serializer_name: str
+    max_send_bytes: int
+    max_receive_bytes: int
+    is_private: bool
+    #: How much has come; whole frames or not.
+    received_bytes: int
+
+    @property
+    def is_tls(self) -> bool:
+        """Whether it is TLS, up to the Router or what stands before it."""
+
+    def channel_id(self) -> bytes | None:
+        """Give what both ends know this TLS connection by; None where there is none."""
+
+    def receive(self, timeout_s: float) -> list[Frame]:
+        """Wait for whole frames, at most ``timeout_s``."""
+
+    def send(self, data: bytes, stall_s: float) -> int:
+        """Send whole frames; give how many bytes went out."""
+
+    def abort(self) -> None:
+        """End the connection at once. Idempotent."""
+
+    def close(self) -> None:
+        """Give back what it holds. Idempotent."""
+
+
 class StreamTransport:
-    """One connection to a Router.
+    """One connection to a Router over a socket.
 
     Args:
         url: what was connected to, for errors.
@@ -88,6 +122,9 @@ class StreamTransport:
         self.max_send_bytes = max_send_bytes
         self.max_receive_bytes = max_receive_bytes
         self.is_private = is_private
+        #: How many octets came, of whole frames or not.
+        self.received_bytes = 0
+        self._read_bytes = _READ_BYTES
         self._socket = sock
         self._first = first
         # An SSL object must not be used by two threads at once; its calls never wait here.
@@ -131,13 +168,15 @@ class StreamTransport:
             else:
                 if not self._readable.poll(timeout_s * 1000.0):
                     return []
-                data = self._socket.recv(_READ_BYTES, _RECEIVE_FLAGS)
+                data = self._socket.recv(self._read_bytes, _RECEIVE_FLAGS)
+                self._read_bytes = _next_read(self._read_bytes, len(data))
         except BlockingIOError:
             return []
         except (OSError, ValueError) as error:
             raise ConnectionLost(f"connection to {self.url} lost: {explain(error)}") from error
         if not data:
             raise ConnectionLost(f"connection to {self.url} lost: the router closed it")
+        self.received_bytes += len(data)
         return self.codec.feed(data)
 
     def _receive_tls(self, timeout_s: float) -> bytes:
@@ -221,6 +260,13 @@ class StreamTransport:
         """Give the descriptor back. Idempotent."""
         self.abort()
         self._socket.close()
+
+
+def _next_read(asked_bytes: int, got_bytes: int) -> int:
+    """Give how much to ask for next: more when all of it came, little again when little did."""
+    if got_bytes == asked_bytes:
+        return min(asked_bytes * 4, _MOST_READ_BYTES)
+    return asked_bytes if got_bytes * 8 > asked_bytes else _READ_BYTES
 
 
 class DeadlineSocket:
@@ -328,7 +374,7 @@ def _connect_unix(path: str, deadline: float) -> socket.SocketType:
                 # The Router's backlog is full: a unix socket says so instead of waiting.
                 if time.monotonic() > deadline:
                     raise
-                time.sleep(_BACKLOG_PAUSE_S)
+                time.sleep(BACKLOG_PAUSE_S)
             else:
                 return sock
     except BaseException:

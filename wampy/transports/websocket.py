@@ -9,8 +9,9 @@ from typing import Any
 import websocket
 
 from wampy.errors import ConnectFailed
-from wampy.transports.address import Address, ConnectOptions, parse_proxy
+from wampy.transports.address import Address, ConnectOptions
 from wampy.transports.frames import WebSocketCodec
+from wampy.transports.proxy import parse_proxy, socks_refusal
 from wampy.transports.reasons import hung_up, why_not_connected
 from wampy.transports.stream import (
     DeadlineSocket,
@@ -61,16 +62,10 @@ def _connect_by_proxy(
 
     It waits up to the deadline for each answer, not for all of them together.
     """
-    proxy = parse_proxy(address, options.proxy or "")
+    proxy = parse_proxy(address.url, options.proxy or "")
     refusal: type[Exception] = websocket.WebSocketProxyException
-    if proxy.scheme != "http":
-        try:
-            from python_socks import ProxyError as refusal
-        except ImportError as error:
-            needed = (
-                f"a {proxy.scheme}:// proxy needs python-socks: pip install 'wampy-stack[proxy]'"
-            )
-            raise ConnectFailed(address.url, needed) from error
+    if proxy.is_socks:
+        refusal = socks_refusal(address.url, proxy)
     remaining_s = max(0.001, deadline - time.monotonic())
     # It takes TLS's settings apart itself, but not a context made by somebody else.
     sslopt = {"context": tls_context(address, options)} if address.is_secure else {}
@@ -91,11 +86,11 @@ def _connect_by_proxy(
             proxy_type=proxy.scheme,
         )
     except refusal as error:
-        text = f"the proxy does not let us through: {error}"
-        raise ConnectFailed(address.url, text) from error
+        raise proxy.refuses(address.url, error) from error
     except ConnectFailed as error:
-        where = f"through the proxy at {proxy.host}:{proxy.port}"
-        raise ConnectFailed(address.url, f"{where}: {error.reason}") from error.__cause__
+        raise proxy.through(address.url, error.reason) from error.__cause__
+    except ValueError:  # not its cause: what cannot be said may be the password
+        raise proxy.cannot_be_told(address.url) from None
     # What goes through somebody else's machine is private with TLS only.
     return _transport(address, client.sock, name, address.is_secure, b"")
 

@@ -4,32 +4,71 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.conftest import RealRouter
 from tests.integration.wampy.relay import Relay
+from tests.integration.wampy.scripted import KINDS
 from wampy import Session
+from wampy.testing.routers import MemoryRouter
 
 _NUMBERS = itertools.count()
+#: The tests there have a fixture of that name which is theirs.
+_OWN_ROUTER = Path(__file__).with_name("router")
 
 
-@pytest.fixture(params=["builtin", "crossbar"], scope="session")
+#: The fixtures of each Router; what needs a socket or a process, marked ``sockets``, has no memory.
+ROUTERS = {"builtin": "builtin_router", "crossbar": "crossbar", "memory": "memory_router"}
+WAYS = ["ws msgpack", "ws json", "ws cbor", "unix msgpack", "unix cbor", "tcp json"]
+MEMORY_WAYS = ["memory msgpack", "memory json", "memory cbor"]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run what uses ``router`` over each of them, and what uses ``way`` over each way in, too."""
+    if "router" not in metafunc.fixturenames or metafunc.definition.path.parent == _OWN_ROUTER:
+        return
+    names = list(ROUTERS)
+    if "relay" in metafunc.fixturenames or metafunc.definition.get_closest_marker("sockets"):
+        names.remove("memory")
+    own = metafunc.definition.iter_markers("parametrize")
+    if "way" not in metafunc.fixturenames or any("way" in mark.args[0] for mark in own):
+        metafunc.parametrize("router", names, indirect=True, scope="session")
+        return
+    ways = [(name, way) for name in names for way in (MEMORY_WAYS if name == "memory" else WAYS)]
+    metafunc.parametrize(("router", "way"), ways, indirect=True)
+
+
+@pytest.fixture(scope="session")
 def router(request: pytest.FixtureRequest) -> RealRouter:
-    """Each Router: a client behaves alike on both."""
-    name = {"builtin": "builtin_router", "crossbar": "crossbar"}[request.param]
-    found: RealRouter = request.getfixturevalue(name)
+    """Each Router: a client behaves alike on all of them."""
+    found: RealRouter = request.getfixturevalue(ROUTERS[request.param])
     return found
 
 
-@pytest.fixture(
-    params=["ws msgpack", "ws json", "ws cbor", "unix msgpack", "unix cbor", "tcp json"]
-)
+@pytest.fixture(scope="session")
+def memory_router() -> Iterator[RealRouter]:
+    """One Router in memory for the whole run: no socket, so no port and no process of its own."""
+    with MemoryRouter() as made:
+        yield RealRouter(
+            url=made.url,
+            tcp_url=made.url,
+            unix_url=made.url,
+            ticket_url="",
+            realm=made.realm,
+            host="",
+            port=0,
+            pid=0,
+        )
+
+
+@pytest.fixture
 def way(request: pytest.FixtureRequest, router: RealRouter) -> dict[str, Any]:
     """Give each way in, as arguments of Session."""
     kind, serializer = request.param.split()
-    urls = {"ws": router.url, "unix": router.unix_url, "tcp": router.tcp_url}
+    urls = {"ws": router.url, "unix": router.unix_url, "tcp": router.tcp_url, "memory": router.url}
     return {"router": urls[kind], "serializer": serializer}
 
 
@@ -49,6 +88,12 @@ def join(router: RealRouter) -> Iterator[Callable[..., Session]]:
     yield joined
     for session in sessions:
         session.end()
+
+
+@pytest.fixture(params=list(KINDS))
+def kind(request: pytest.FixtureRequest) -> Any:
+    """A Session of threads, or of tasks; to be used with ``with``."""
+    return KINDS[request.param]
 
 
 @pytest.fixture

@@ -274,6 +274,20 @@ class Looped:
             return member
         return lambda *args, **kwargs: self._run(member, *args, **kwargs)
 
+    def __enter__(self) -> Looped:
+        try:
+            self.begin()
+        except BaseException:
+            self.end()
+            raise
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.end()
+
+    def __repr__(self) -> str:
+        return repr(self._session)
+
     def end(self) -> None:
         if not self._loop.is_closed():
             self._run(self._session.end)

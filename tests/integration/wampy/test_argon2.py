@@ -61,9 +61,9 @@ def crossbar_url(crossbar_executable: Path) -> Iterator[str]:
         process.stop()
 
 
-@pytest.mark.parametrize("router", ["builtin_url", "crossbar_url"])
-def test_who_knows_the_password_joins(router: str, request: pytest.FixtureRequest) -> None:
-    url = request.getfixturevalue(router)
+@pytest.mark.parametrize("where", ["builtin_url", "crossbar_url"])
+def test_who_knows_the_password_joins(where: str, request: pytest.FixtureRequest) -> None:
+    url = request.getfixturevalue(where)
     with Session(url, auth=Scram("carol", PASSWORD), timeout=10.0) as session:
         assert (session.details["authid"], session.details["authmethod"]) == ("carol", DRAFT)
 

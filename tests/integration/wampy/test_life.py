@@ -104,7 +104,7 @@ def test_the_ghost_of_an_async_session_is_replaced(
     router: RealRouter,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("wampy.aio.engine.GHOST_S", 0.3)
+    monkeypatch.setattr("wampy.aio.establishing.GHOST_S", 0.3)
     between = relay(target=urlsplit(router.ticket_url).port)
     caller = join()
 
@@ -210,6 +210,7 @@ session.end()
 """
 
 
+@pytest.mark.sockets
 def test_a_session_in_the_child_of_a_fork_says_so(router: RealRouter, uri: Uri) -> None:
     """And the parent's lives on."""
     result = subprocess.run(
@@ -222,6 +223,7 @@ def test_a_session_in_the_child_of_a_fork_says_so(router: RealRouter, uri: Uri) 
     assert result.stdout.split() == ["True", "0", "True"], result.stderr
 
 
+@pytest.mark.sockets
 def test_a_message_that_is_too_long_costs_no_session(
     router: RealRouter, join: Join, uri: Uri, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from wampy.errors import ConnectFailed
-from wampy.transports.address import Address, ConnectOptions, Proxy, parse_proxy, parse_url
+from wampy.transports.address import Address, ConnectOptions, parse_url
+from wampy.transports.proxy import ProxyAddress, parse_proxy
 
 
 @pytest.mark.parametrize(
@@ -85,14 +86,14 @@ def test_what_is_wrong_with_it(url: str, reason: str) -> None:
 @pytest.mark.parametrize(
     ("proxy", "expected"),
     [
-        ("http://h:1", Proxy("http", "h", 1)),
-        (" HTTP://H:1\n", Proxy("http", "h", 1)),
-        ("socks5://joe:s%40@h:1", Proxy("socks5", "h", 1, ("joe", "s@"))),
-        ("socks5h://joe@h:1", Proxy("socks5h", "h", 1, ("joe", ""))),
+        ("http://h:1", ProxyAddress("http", "h", 1, None)),
+        (" HTTP://H:1\n", ProxyAddress("http", "h", 1, None)),
+        ("socks5://joe:s%40@h:1", ProxyAddress("socks5", "h", 1, ("joe", "s@"))),
+        ("socks5h://joe@h:1", ProxyAddress("socks5h", "h", 1, ("joe", ""))),
     ],
 )
-def test_proxies(proxy: str, expected: Proxy) -> None:
-    found = parse_proxy(parse_url("ws://h"), proxy)
+def test_proxies(proxy: str, expected: ProxyAddress) -> None:
+    found = parse_proxy("ws://h", proxy)
     assert found == expected
     assert "s@" not in repr(found)
 
@@ -139,3 +140,15 @@ def test_what_would_not_be_used_is_refused(url: str, options: dict[str, Any], re
 def test_what_is_used_is_taken() -> None:
     options = ConnectOptions(ca="c", certificate=Path("c"), key="k")  # type: ignore[arg-type]
     options.check(parse_url("tcps://h:1"))
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("ws://h", "h:80"),
+        ("wss://[::1]:9/", "[::1]:9"),
+        ("ws://bücher.example/", "xn--bcher-kva.example:80"),
+    ],
+)
+def test_the_host_as_http_wants_it(url: str, expected: str) -> None:
+    assert parse_url(url).authority == expected
