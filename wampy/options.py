@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, TypedDict, get_args, get_type_hints
 
 import msgspec
 
-from wampy.errors import LocalProtocolError, SerializationError
+from wampy.errors import LocalProtocolError, SerializationError, kind_of
 from wampy.ids import MAX_ID
 
 SessionId = Annotated[int, msgspec.Meta(ge=1, le=MAX_ID)]
@@ -133,7 +133,7 @@ def check_options(what: str, schema: Any, options: Mapping[str, Any] | None) -> 
         except msgspec.ValidationError as error:
             raise SerializationError(f"{what}{_placed(str(error), schema)}") from None
         return options
-    raise SerializationError(f"{what} is a {type(options).__name__}; expected a dictionary")
+    raise SerializationError(f"{what} is {kind_of(options)}; expected a dictionary")
 
 
 def _placed(text: str, schema: Any) -> str:

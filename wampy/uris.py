@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from wampy.errors import LocalProtocolError
+from wampy.errors import LocalProtocolError, kind_of
 
 _COMPONENT = r"[^\s.#]+"
 _EXACT = re.compile(rf"(?:{_COMPONENT}\.)*{_COMPONENT}")
@@ -47,11 +47,9 @@ def check_uri(uri: str, match: str = "exact") -> str:
         LocalProtocolError: it is no URI, or ``match`` is none of the three.
     """
     if type(uri) is not str and not isinstance(uri, str):
-        raise LocalProtocolError(f"a {type(uri).__name__} is not a URI")
+        raise LocalProtocolError(f"{kind_of(uri)} is not a URI; expected a text")
     if not isinstance(match, str):
-        raise LocalProtocolError(
-            f"match is a {type(match).__name__}; expected one of {', '.join(MATCHES)}"
-        )
+        raise LocalProtocolError(f"match is {kind_of(match)}; expected one of {', '.join(MATCHES)}")
     fault = uri_fault(uri, match)
     if fault is not None:
         raise LocalProtocolError(fault)

@@ -36,13 +36,11 @@ from wampy.messages import Abort
 from wampy.options import CancelMode
 from wampy.protocol.session import ClientProtocol
 from wampy.session.answering import Answering
+from wampy.session.backoff import pauses_s
 from wampy.session.connecting import (
     ATTEMPT_S,
-    BACKOFF_FACTOR,
-    BACKOFF_S,
     FAREWELL_S,
     FORMER_IDS,
-    longest_backoff_s,
 )
 from wampy.session.futures import Waiter
 from wampy.session.handles import Registration, Subscription
@@ -284,8 +282,7 @@ class AsyncEngine(Answering):
 
     async def _come_back(self) -> None:
         """Reconnect, join, register and subscribe again; with growing pauses between attempts."""
-        longest_s = longest_backoff_s(self._address)
-        delay_s = BACKOFF_S
+        pauses = pauses_s(self._address, random.random)
         while not self._is_closing:
             self._lost.clear()
             try:
@@ -294,8 +291,7 @@ class AsyncEngine(Answering):
                 if self._last_failure is None or str(self._last_failure) != str(error):
                     logger.warning("reconnecting to %s failed: %s", self.url, error)
                 self._last_failure = error
-                await asyncio.sleep(delay_s * random.uniform(0.5, 1.0))
-                delay_s = min(delay_s * BACKOFF_FACTOR, longest_s)
+                await asyncio.sleep(next(pauses))
                 continue
             self._last_failure = None
             self._use(link)

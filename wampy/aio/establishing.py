@@ -20,6 +20,7 @@ from wampy.errors import (
 from wampy.session.establishing import GHOST_PAUSE_S, GHOST_S, RESTORE_PAUSE_S
 from wampy.session.futures import value_of
 from wampy.session.handles import Handle, Registration, check_bound_locked
+from wampy.session.restoring import Complaints, is_ghost, may_be_ghost, replace_ghost
 
 if TYPE_CHECKING:
     from wampy.session.questions import Question
@@ -34,6 +35,7 @@ class AsyncEstablishing(AsyncEngine):
         super().__init__(url, **options)
         #: Whether on_reconnect is to be called after the next round.
         self._is_back = False
+        self._complaints = Complaints()
 
     async def set_up(self, handles: Sequence[Handle], timeout_s: float) -> None:
         """Register and subscribe many in one go; they are restored after each reconnect.
@@ -139,17 +141,14 @@ class AsyncEstablishing(AsyncEngine):
                         left, time.monotonic() + self._timeout_s, GHOST_S
                     )
             except WampyError as error:
-                logger.warning("registering again failed: %s", error)
                 failures = dict.fromkeys(left, error)
             except Exception:  # no task dies silently, and this one is still needed
                 logger.exception("registering again failed")
                 failures = dict.fromkeys(left, WampyError("see the log"))
+            self._complaints.tell(failures)
             for handle, failure in failures.items():
-                if isinstance(failure, ProcedureAlreadyExists) and await self._is_our_ghost(handle):
-                    logger.warning("replacing %s, which a former session of ours holds", handle.uri)
-                    handle.replaces_ghost = True
-                elif isinstance(failure, RequestError):
-                    logger.error("cannot restore %s: %s", handle.uri, failure)
+                if may_be_ghost(failure) and await self._is_our_ghost(handle):
+                    replace_ghost(handle)
             is_back, self._is_back = self._is_back, False
             if is_back:
                 self._hooks.call(self._on_reconnect)
@@ -170,7 +169,7 @@ class AsyncEstablishing(AsyncEngine):
             callees = await self._answered(questions.list_callees(registration))
         except WampyError:
             return False  # it may not be asked: then nobody is replaced
-        return bool(callees) and set(callees) <= set(self._former_ids)
+        return is_ghost(callees, self._former_ids)
 
     async def _answered(self, question: Question[T]) -> T:
         """Call a procedure of the Router's own. Raises what a call raises."""

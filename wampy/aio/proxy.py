@@ -14,18 +14,23 @@ import h11
 
 from wampy.transports.address import Address
 from wampy.transports.proxy import ProxyAddress, socks_refusal
-from wampy.transports.stream import explain
+from wampy.transports.reasons import explain
 
 _ASYNCIO_SAYS = re.compile(r"\[Errno (\d+)\].*Connect call failed")
 
 
-def explain_connect(error: BaseException) -> str:
-    """Say why no connection came about, in a few words.
+def asyncios(error: BaseException) -> str | None:
+    """Give the reason in an error of asyncio's own making; None: it is not of that kind.
 
-    asyncio's own text has the address once more, or all of them, and not the reason.
+    asyncio's text has the address once more, or all of them, and not the reason.
     """
     found = _ASYNCIO_SAYS.search(str(error))
-    return os.strerror(int(found[1])).lower() if found else explain(error)
+    return os.strerror(int(found[1])).lower() if found else None
+
+
+def explain_connect(error: BaseException) -> str:
+    """Say why no connection to a proxy came about, in a few words."""
+    return asyncios(error) or explain(error)
 
 
 async def open_tunnel(address: Address, proxy: ProxyAddress, deadline: float) -> socket.socket:

@@ -7,12 +7,11 @@ import socket
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 import h11
 from wsproto.utilities import generate_accept_token, generate_nonce
 
-from wampy.aio.proxy import explain_connect, open_tunnel
+from wampy.aio.proxy import asyncios, open_tunnel
 from wampy.errors import ConnectFailed, ConnectionLost, RemoteProtocolError, WampyError
 from wampy.protocol import rawsocket
 from wampy.protocol.frames import Frame
@@ -23,15 +22,22 @@ from wampy.transports.frames import WebSocketCodec
 from wampy.transports.proxy import ProxyAddress, parse_proxy
 from wampy.transports.rawsocket import MAX_RECEIVE_BYTES as RAW_RECEIVE_BYTES
 from wampy.transports.rawsocket import RawSocketCodec, handshake_of, max_send_bytes
+from wampy.transports.reasons import explain, hung_up, why_not_connected
 from wampy.transports.stream import (
     BACKLOG_PAUSE_S,
     Codec,
-    explain,
     is_loopback,
     tls_context,
     under_way_bytes,
 )
-from wampy.transports.websocket import MAX_RECEIVE_BYTES, MAX_SEND_BYTES, SUBPROTOCOLS, chosen_name
+from wampy.transports.websocket import (
+    MAX_RECEIVE_BYTES,
+    MAX_SEND_BYTES,
+    WRONG_ANSWER,
+    agreed,
+    offered,
+    refused,
+)
 
 if TYPE_CHECKING:
     import ssl
@@ -101,7 +107,9 @@ class AsyncTransport(asyncio.Protocol):
         """Say that the connection is over."""
         self._gone.set()
         why = explain(error) if error is not None else "the router hung up"
-        self.fail(ConnectionLost(f"connection to {self.url} lost: {why}"))
+        lost = ConnectionLost(f"connection to {self.url} lost: {why}")
+        lost.__cause__ = error
+        self.fail(lost)
 
     def pause_writing(self) -> None:
         """Let who posts wait."""
@@ -231,18 +239,22 @@ async def _connect(
     if proxy is not None:
         sock = await open_tunnel(address, proxy, deadline)
         try:
-            transport = await _open(address, context, sock)
-            return await _guarded(transport, _upgrade(transport, address, serializers))
+            transport = await _open(address, options, context, sock)
+            return await _guarded(
+                transport, _upgrade(transport, address, serializers), address, options
+            )
         except ConnectFailed as error:
             raise proxy.through(address.url, error.reason) from error.__cause__
     if address.is_websocket:
-        transport = await _open(address, context)
-        return await _guarded(transport, _upgrade(transport, address, serializers))
+        transport = await _open(address, options, context)
+        return await _guarded(
+            transport, _upgrade(transport, address, serializers), address, options
+        )
     refusal: RemoteProtocolError | None = None
     for name in serializers:
-        transport = await _open(address, context)
+        transport = await _open(address, options, context)
         try:
-            return await _guarded(transport, _shake_hands(transport, name))
+            return await _guarded(transport, _shake_hands(transport, name), address, options)
         except RemoteProtocolError as error:
             refusal = error
     raise ConnectFailed(address.url, str(refusal)) from refusal
@@ -266,7 +278,10 @@ def _speak_rawsocket(
 
 
 async def _open(
-    address: Address, context: ssl.SSLContext | None, tunnel: socket.socket | None = None
+    address: Address,
+    options: ConnectOptions,
+    context: ssl.SSLContext | None,
+    tunnel: socket.socket | None = None,
 ) -> AsyncTransport:
     """Connect, or go on with a socket that is connected through a proxy; TLS where it is wanted."""
     loop = asyncio.get_running_loop()
@@ -289,7 +304,8 @@ async def _open(
                 make, address.host or "", address.port or 0, ssl=context
             )
     except (OSError, ValueError) as error:
-        raise ConnectFailed(address.url, explain_connect(error)) from error
+        reason = asyncios(error) or why_not_connected(error, address, options)
+        raise ConnectFailed(address.url, reason) from error
     return transport
 
 
@@ -311,15 +327,17 @@ async def _reach_unix(path: str) -> socket.socket:
         raise
 
 
-async def _guarded(transport: AsyncTransport, handshake: Any) -> AsyncTransport:
+async def _guarded(
+    transport: AsyncTransport, handshake: Any, address: Address, options: ConnectOptions
+) -> AsyncTransport:
     """Run a handshake; close the connection where it fails."""
     try:
         await handshake
     except ConnectionLost as error:
         transport.abort()
-        raise ConnectFailed(
-            transport.url, "it hung up; is this the right address, and the right path?"
-        ) from error
+        cause = error.__cause__
+        reason = why_not_connected(cause, address, options) if cause else None
+        raise ConnectFailed(transport.url, reason or hung_up(address, options)) from error
     except BaseException:
         transport.abort()
         raise
@@ -353,15 +371,14 @@ async def _upgrade(transport: AsyncTransport, address: Address, serializers: Seq
     connection = h11.Connection(h11.CLIENT)
     request = h11.Request(
         method="GET",
-        # Letters of the world, and spaces, as HTTP wants them; what is quoted stays so.
-        target=quote(address.path, safe="!#$%&'()*+,/:;=?@[]~"),
+        target=address.path,
         headers=[
             ("Host", address.authority),
             ("Upgrade", "websocket"),
             ("Connection", "Upgrade"),
             ("Sec-WebSocket-Version", "13"),
             ("Sec-WebSocket-Key", nonce.decode()),
-            ("Sec-WebSocket-Protocol", ", ".join(SUBPROTOCOLS[name] for name in serializers)),
+            ("Sec-WebSocket-Protocol", offered(serializers)),
         ],
     )
     transport.send(connection.send(request) or b"", 0.0)
@@ -374,13 +391,16 @@ async def _upgrade(transport: AsyncTransport, address: Address, serializers: Seq
         raise ConnectFailed(address.url, f"it does not speak WebSocket there: {error}") from error
     status = getattr(event, "status_code", None)
     if status != 101:
-        hint = "; is the path right?" if status == 404 else ""
-        raise ConnectFailed(address.url, f"the router answered with HTTP status {status}{hint}")
+        raise refused(address, status)
     headers = {key.decode("latin1"): value.decode("latin1") for key, value in event.headers}
-    if headers.get("sec-websocket-accept", "").encode() != generate_accept_token(nonce):
-        raise ConnectFailed(address.url, "it does not speak WebSocket there: a wrong answer")
+    is_right = headers.get("sec-websocket-accept", "").encode() == generate_accept_token(nonce)
+    for header, token in (("upgrade", "websocket"), ("connection", "upgrade")):
+        tokens = [one.strip().lower() for one in headers.get(header, "").split(",")]
+        is_right = is_right and token in tokens
+    if not is_right:
+        raise ConnectFailed(address.url, WRONG_ANSWER)
     transport.give_back(connection.trailing_data[0])
-    name = chosen_name(address, headers.get("sec-websocket-protocol"), serializers)
+    name = agreed(address, headers, serializers)
     transport.codec = WebSocketCodec(is_binary=name != "json", max_receive_bytes=MAX_RECEIVE_BYTES)
     transport.serializer_name = name
     transport.max_send_bytes = MAX_SEND_BYTES

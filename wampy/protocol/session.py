@@ -54,6 +54,7 @@ from wampy.messages import (
     Welcome,
     Yield,
 )
+from wampy.messages.hello import CLIENT
 from wampy.messages.outgoing import match_in
 from wampy.messages.welcome import MAX_MESSAGE_BYTES
 from wampy.options import (
@@ -153,6 +154,8 @@ class ClientProtocol:
         authentication: who we are; None is anonymous.
         agent: what HELLO tells of our software.
         roles: what HELLO tells of what we can do.
+        client: a secret that tells the built-in Router that a Session after a reconnect is by the
+            same client as the one before; None: say nothing of it.
     """
 
     def __init__(
@@ -162,6 +165,7 @@ class ClientProtocol:
         *,
         agent: str = "wampy",
         roles: Mapping[str, Any] | None = None,
+        client: str | None = None,
     ) -> None:
         self.state = SessionState.NEW
         self.session_id: int | None = None
@@ -174,6 +178,7 @@ class ClientProtocol:
         self._authentication = copy.copy(authentication or Anonymous())
         self._agent = agent
         self._roles = DEFAULT_ROLES if roles is None else roles
+        self._client = client
         self._ids = IdSequence()
         self._pending: dict[int, int] = {}
         self._given_up: dict[int, None] = {}
@@ -211,6 +216,8 @@ class ClientProtocol:
             "roles": self._roles,
             **self._authentication.hello_details(),
         }
+        if self._client is not None:
+            details[CLIENT] = self._client
         return Hello(realm=self._realm, details=details)
 
     def goodbye(self, reason: str = "wamp.close.normal") -> Goodbye:

@@ -24,6 +24,7 @@ import msgspec
 from wampy.errors import RemoteProtocolError, SerializationError
 from wampy.ids import MAX_ID
 from wampy.messages import Abort, Authenticate, Goodbye, Hello, Welcome
+from wampy.messages.hello import CLIENT
 from wampy.messages.welcome import MAX_MESSAGE_BYTES
 from wampy.router.authentication import Identity, Pending, Rejected
 from wampy.router.config import RouterConfig
@@ -357,6 +358,7 @@ class RouterServer:
             authprovider=identity.authprovider,
             roles=(hello.details or {}).get("roles") or {},
             transport={"type": connection.listener.kind, "peer": connection.peer},
+            client=(hello.details or {}).get(CLIENT),
         )
         connection.session = session
         self._sessions[session_id] = connection

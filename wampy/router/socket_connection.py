@@ -22,6 +22,7 @@ from wampy.router.poller import READ, WRITE
 from wampy.router.websocket import Answered, Handshake, MessageTooLong, ServerCodec
 from wampy.serializers import SERIALIZERS
 from wampy.transports.channel import channel_id_of
+from wampy.transports.reasons import explain
 
 if TYPE_CHECKING:
     from wampy.router.config import Listener
@@ -89,7 +90,7 @@ class SocketConnection(Connection):
             self._watch(READ | WRITE)
             return False
         except (OSError, ValueError) as error:
-            self.abandon(f"TLS handshake: {error}")
+            self.abandon(f"TLS handshake: {explain(error).removeprefix('TLS: ')}")
             return False
         self._is_shaking = False
         self._watch(READ)
@@ -102,7 +103,7 @@ class SocketConnection(Connection):
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             return
         except (OSError, ValueError) as error:
-            self.abandon(str(error))
+            self.abandon(explain(error))
             return
         if not data:
             self.abandon("it hung up")
@@ -142,7 +143,7 @@ class SocketConnection(Connection):
             except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
                 break
             except (OSError, ValueError) as error:
-                self.abandon(str(error))
+                self.abandon(explain(error))
                 return
             self.queued_bytes -= sent
             if was_waiting:
@@ -182,7 +183,7 @@ class SocketConnection(Connection):
                     self._sock.unwrap()
             self._sock.shutdown(socket.SHUT_WR)
         except (OSError, ValueError) as error:
-            self.abandon(str(error))
+            self.abandon(explain(error))
 
     def _watch(self, events: int) -> None:
         if events != self._events and not self.is_closed:

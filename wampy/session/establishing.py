@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from wampy.errors import (
     ConnectionLost,
     ProcedureAlreadyExists,
-    RequestError,
     SessionClosed,
     WampyError,
 )
@@ -18,6 +17,7 @@ from wampy.session.connecting import logger
 from wampy.session.engine import Engine
 from wampy.session.futures import Waiter, value_of
 from wampy.session.handles import Handle, Registration, SetUp, check_bound_locked
+from wampy.session.restoring import Complaints, is_ghost, may_be_ghost, replace_ghost
 
 if TYPE_CHECKING:
     from wampy.session.questions import Question
@@ -39,6 +39,7 @@ class Establishing(Engine):
         self._is_restoring = False
         #: Whether on_reconnect is to be called after the next round.
         self._is_back = False
+        self._complaints = Complaints()  # of the one thread that restores
 
     def set_up(self, handles: Sequence[Handle], timeout_s: float, *, ghost_s: float = 0.0) -> None:
         """Register and subscribe many in one go; they are restored after each reconnect.
@@ -164,17 +165,14 @@ class Establishing(Engine):
             try:
                 failures = self._establish(left, time.monotonic() + self._timeout_s, GHOST_S)
             except WampyError as error:
-                logger.warning("registering again failed: %s", error)
                 failures = dict.fromkeys(left, error)
             except BaseException:  # no thread dies silently, and this one is still needed
                 logger.exception("registering again failed")
                 failures = dict.fromkeys(left, WampyError("see the log"))
+            self._complaints.tell(failures)
             for handle, failure in failures.items():
-                if isinstance(failure, ProcedureAlreadyExists) and self._is_our_ghost(handle):
-                    logger.warning("replacing %s, which a former session of ours holds", handle.uri)
-                    handle.replaces_ghost = True
-                elif isinstance(failure, RequestError):
-                    logger.error("cannot restore %s: %s", handle.uri, failure)
+                if may_be_ghost(failure) and self._is_our_ghost(handle):
+                    replace_ghost(handle)
             with self._restore_lock:
                 is_back, self._is_back = self._is_back, False
             if is_back:
@@ -194,7 +192,7 @@ class Establishing(Engine):
             callees = self._answered(questions.list_callees(registration))
         except WampyError:
             return False  # it may not be asked: then nobody is replaced
-        return bool(callees) and set(callees) <= set(self._former_ids)
+        return is_ghost(callees, self._former_ids)
 
     def _answered(self, question: Question[T]) -> T:
         """Call a procedure of the Router's own. Raises what a call raises."""

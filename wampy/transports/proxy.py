@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from wampy.errors import ConnectFailed
+from wampy.errors import ConnectFailed, kind_of
+from wampy.transports.address import checked_host
 
 _SCHEMES = ("http", "socks4", "socks4a", "socks5", "socks5h")
 
@@ -62,14 +63,18 @@ def parse_proxy(url: str, proxy: str) -> ProxyAddress:
     """
     from urllib.parse import unquote, urlsplit
 
+    known = f"{', '.join(f'{scheme}://' for scheme in _SCHEMES)} with host and port"
+    if not isinstance(proxy, str):
+        raise ConnectFailed(url, f"the proxy is {kind_of(proxy)}; expected one of {known}")
     try:
-        parts = urlsplit(proxy)
-        host, port = parts.hostname, parts.port
+        parts = urlsplit(proxy.strip())
+        host, port = checked_host(parts.hostname or ""), parts.port
     except ValueError:  # its text has a part of what it did not understand
-        host = port = None
+        raise ConnectFailed(
+            url, f"the proxy's host or port is none; a proxy is one of {known}"
+        ) from None
     if not host or not port or parts.scheme not in _SCHEMES:
-        known = ", ".join(f"{scheme}://" for scheme in _SCHEMES)
-        raise ConnectFailed(url, f"a proxy is one of {known} with host and port")
+        raise ConnectFailed(url, f"a proxy is one of {known}")
     user = (unquote(parts.username), unquote(parts.password or "")) if parts.username else None
     return ProxyAddress(parts.scheme, host, port, user)
 

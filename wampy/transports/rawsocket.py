@@ -8,7 +8,8 @@ from wampy.errors import ConnectFailed, RemoteProtocolError
 from wampy.protocol import rawsocket
 from wampy.protocol.frames import FrameKind
 from wampy.transports.address import Address, ConnectOptions
-from wampy.transports.stream import DeadlineSocket, StreamTransport, explain, open_socket
+from wampy.transports.reasons import hung_up, why_not_connected
+from wampy.transports.stream import DeadlineSocket, StreamTransport, open_socket
 
 #: The longest message that we take: 2**24 bytes, the most that RawSocket can say.
 _MAX_LENGTH_EXPONENT = 15
@@ -80,9 +81,7 @@ def connect_rawsocket(
             guarded.send(request)
             octets = guarded.recv_exactly(rawsocket.HANDSHAKE_SIZE)
             if not octets:
-                raise ConnectFailed(
-                    address.url, "it hung up: perhaps it does not speak RawSocket there"
-                )
+                raise ConnectFailed(address.url, hung_up(address, options))
             reply = rawsocket.parse_handshake_reply(octets)
             if reply.serializer_id != serializer_id:
                 raise RemoteProtocolError("the router chose a serializer that was not offered")
@@ -92,7 +91,7 @@ def connect_rawsocket(
             continue
         except OSError as error:
             sock.close()
-            raise ConnectFailed(address.url, explain(error)) from error
+            raise ConnectFailed(address.url, why_not_connected(error, address, options)) from error
         except BaseException:
             sock.close()
             raise

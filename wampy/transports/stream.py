@@ -21,6 +21,7 @@ from wampy.errors import ConnectFailed, ConnectionLost
 from wampy.protocol.frames import Frame
 from wampy.transports.address import Address, ConnectOptions
 from wampy.transports.channel import channel_id_of
+from wampy.transports.reasons import explain, why_not_connected, why_unusable
 
 if TYPE_CHECKING:
     import ssl
@@ -365,7 +366,7 @@ def open_socket(
             return _connect_unix(address.path, deadline), True
         sock = _connect_tcp(address, deadline)
     except OSError as error:
-        raise ConnectFailed(address.url, explain(error)) from error
+        raise ConnectFailed(address.url, why_not_connected(error, address, options)) from error
     try:
         if not address.is_secure:
             return sock, is_loopback(str(sock.getpeername()[0]))
@@ -375,7 +376,7 @@ def open_socket(
         raise
     except (OSError, ValueError) as error:
         sock.close()
-        raise ConnectFailed(address.url, explain(error)) from error
+        raise ConnectFailed(address.url, why_not_connected(error, address, options)) from error
 
 
 def _connect_unix(path: str, deadline: float) -> socket.SocketType:
@@ -431,10 +432,12 @@ def tls_context(address: Address, options: ConnectOptions) -> ssl.SSLContext:
             # A pass phrase would be asked for on the terminal: an empty one fails instead.
             context.load_cert_chain(options.certificate, options.key, password=lambda: "")
     except OSError as error:
-        which = {"ca": options.ca, "certificate": options.certificate}[name]
-        key = f" with the key {options.key}" if name == "certificate" and options.key else ""
-        reason = f"{name} {which}{key} cannot be used: {explain(error)}"
-        raise ConnectFailed(address.url, reason) from error
+        which, key, own = options.ca, "", None
+        if name == "certificate":
+            which = own = options.certificate
+            key = f" with the key {options.key}" if options.key else ""
+        reason = why_unusable(error, own, options.key)
+        raise ConnectFailed(address.url, f"{name} {which}{key} cannot be used: {reason}") from error
     return context
 
 
@@ -456,15 +459,3 @@ def under_way_bytes(sock: socket.SocketType) -> int:
 def is_loopback(host: str) -> bool:
     """Whether an address is this machine's own."""
     return host.startswith(("127.", "::ffff:127.")) or host == "::1"
-
-
-def explain(error: BaseException) -> str:
-    """Say why the system refused, in a few words."""
-    if isinstance(error, TimeoutError):
-        return "no answer in time"
-    verification = getattr(error, "verify_message", None)
-    if verification:
-        return f"its certificate is not trusted: {verification}"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror.lower()
-    return str(error) or type(error).__name__

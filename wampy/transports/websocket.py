@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import websocket
@@ -12,10 +12,10 @@ from wampy.errors import ConnectFailed
 from wampy.transports.address import Address, ConnectOptions
 from wampy.transports.frames import WebSocketCodec
 from wampy.transports.proxy import parse_proxy, socks_refusal
+from wampy.transports.reasons import hung_up, why_not_connected
 from wampy.transports.stream import (
     DeadlineSocket,
     StreamTransport,
-    explain,
     open_socket,
     tls_context,
 )
@@ -25,6 +25,10 @@ from wampy.transports.stream import (
 MAX_SEND_BYTES = 2**24
 #: The longest message that we take.
 MAX_RECEIVE_BYTES = 2**26
+#: What websocket-client says of an answer without the right Upgrade, Connection or Accept.
+_INVALID = "Invalid WebSocket Header"
+#: And what we do.
+WRONG_ANSWER = "it does not speak WebSocket there: a wrong answer to the upgrade"
 SUBPROTOCOLS = {name: f"wamp.2.{name}" for name in ("msgpack", "json", "cbor")}
 
 
@@ -47,7 +51,7 @@ def connect_websocket(
     sock, is_private = open_socket(address, deadline, options)
     guarded = DeadlineSocket(sock, deadline)
     client: Any = websocket.WebSocket()
-    name = _shake_hands(client, address, serializers, sock, socket=guarded)
+    name = _shake_hands(client, address, serializers, options, sock, socket=guarded)
     return _transport(address, sock, name, is_private, guarded.rest)
 
 
@@ -71,6 +75,7 @@ def _connect_by_proxy(
             client,
             address,
             serializers,
+            options,
             None,
             timeout=remaining_s,
             http_proxy_host=proxy.host,
@@ -106,7 +111,12 @@ def _transport(
 
 
 def _shake_hands(
-    client: Any, address: Address, serializers: Sequence[str], sock: Any, **how: Any
+    client: Any,
+    address: Address,
+    serializers: Sequence[str],
+    options: ConnectOptions,
+    sock: Any,
+    **how: Any,
 ) -> str:
     """Upgrade; give the name of the serializer that the Router chose. Closes ``sock`` on failure.
 
@@ -115,56 +125,83 @@ def _shake_hands(
     """
     try:
         client.connect(
-            address.url,
-            subprotocols=[SUBPROTOCOLS[name] for name in serializers],
+            f"{address.scheme}://{address.authority}{address.path}",
+            # As a header: what it is told as subprotocols it looks for in the answer itself, and
+            # says no more than that it is invalid.
+            header={"Sec-WebSocket-Protocol": offered(serializers)},
             redirect_limit=0,
             # A client that is no browser has no origin.
             suppress_origin=True,
             **how,
         )
-        status = client.getstatus()
-        if status != 101:
-            raise ConnectFailed(address.url, f"the router answered with HTTP status {status}")
-        return chosen_name(address, client.getsubprotocol(), serializers)
+        return agreed(address, client.getheaders(), serializers)
     except websocket.WebSocketBadStatusException as error:
         _close(sock, client)
-        hint = "; is the path right?" if error.status_code == 404 else ""
-        raise ConnectFailed(
-            address.url, f"the router answered with HTTP status {error.status_code}{hint}"
-        ) from error
+        raise refused(address, error.status_code) from error
     except websocket.WebSocketException as error:
         _close(sock, client)
         if isinstance(error, websocket.WebSocketProxyException):
             raise
+        answer = client.handshake_response
+        if answer is not None and answer.status != 101:
+            raise refused(address, answer.status) from error  # it led elsewhere
         if isinstance(error, websocket.WebSocketTimeoutException):
             reason = "no answer in time"
         elif isinstance(error, websocket.WebSocketConnectionClosedException):
-            # So does Crossbar for a path that it does not know.
-            reason = "it hung up; is the path right, and does it speak WebSocket there?"
+            reason = hung_up(address, options)
+        elif str(error) == _INVALID:
+            reason = WRONG_ANSWER
         else:
             reason = f"it does not speak WebSocket there: {error}"
         raise ConnectFailed(address.url, reason) from error
     except OSError as error:
         _close(sock, client)
-        raise ConnectFailed(address.url, explain(error)) from error
+        raise ConnectFailed(address.url, why_not_connected(error, address, options)) from error
     except BaseException:
         _close(sock, client)
         raise
 
 
-def chosen_name(address: Address, chosen: str | None, serializers: Sequence[str]) -> str:
+def offered(serializers: Sequence[str]) -> str:
+    """Give the value of Sec-WebSocket-Protocol: the preferred one first."""
+    return ", ".join(SUBPROTOCOLS[name] for name in serializers)
+
+
+def refused(address: Address, status: int | None) -> ConnectFailed:
+    """Give the error for an answer to the upgrade that has another status than 101."""
+    hint = ""
+    if status == 404:
+        hint = "; is the path right?"
+    elif status is not None and 300 <= status < 400:
+        hint = ", which leads elsewhere; give the URL that it leads to"
+    return ConnectFailed(address.url, f"the router answered with HTTP status {status}{hint}")
+
+
+def agreed(address: Address, headers: Mapping[str, str], serializers: Sequence[str]) -> str:
     """Give the name of the serializer whose subprotocol the Router chose.
 
+    Args:
+        address: where the Router is.
+        headers: of its answer, with names in lower case.
+        serializers: names of those that were offered.
+
     Raises:
-        ConnectFailed: it is none of those that were offered.
+        ConnectFailed: it is none of them, or there is an extension, none of which were offered:
+            RFC 6455, 4.1.
     """
+    extensions = headers.get("sec-websocket-extensions", "").strip()
+    if extensions:
+        raise ConnectFailed(
+            address.url,
+            f"the router wants the WebSocket extension {extensions!r:.100}, and none was offered",
+        )
+    chosen = headers.get("sec-websocket-protocol", "").strip()
     for name in serializers:
-        if SUBPROTOCOLS[name] == (chosen or "").lower():
+        if SUBPROTOCOLS[name] == chosen.lower():
             return name
+    what = f"the subprotocol {chosen!r:.100}" if chosen else "no subprotocol"
     raise ConnectFailed(
-        address.url,
-        f"the router chose the subprotocol {chosen or 'none'!r}, offered were "
-        + ", ".join(SUBPROTOCOLS[name] for name in serializers),
+        address.url, f"the router chose {what}; offered were {offered(serializers)}"
     )
 
 

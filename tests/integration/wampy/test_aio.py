@@ -722,7 +722,7 @@ def test_a_bug_in_the_task_that_keeps_it_is_loud(
 @pytest.mark.parametrize(
     ("url", "reason"),
     [
-        (f"ws://{'a' * 64}.example/ws", "label"),
+        (f"ws://{'a' * 64}.example/ws", "63 characters"),
         (f"unix:///tmp/{'a' * 200}", "too long"),
     ],
 )

@@ -1,0 +1,32 @@
+"""Sessions in a Jupyter kernel, whose main thread has a running event loop; see ``notebook``."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import RealRouter
+from tests.documents import DOCS
+from tests.support import TIME_SCALE
+
+#: In the extra dev; where it was not installed anew since, these two are skipped.
+HAS_KERNEL = importlib.util.find_spec("ipykernel") is not None
+
+
+@pytest.mark.skipif(not HAS_KERNEL, reason="ipykernel is not installed: pip install -e '.[dev]'")
+@pytest.mark.parametrize("what", ["both", "interrupt"])
+def test_a_session_in_a_notebook(builtin_router: RealRouter, tmp_path: Path, what: str) -> None:
+    """Both kinds work in one kernel; an interrupt of a call leaves the Session usable."""
+    argv = [sys.executable, "-m", "tests.integration.wampy.notebook", what, builtin_router.url]
+    done = subprocess.run(
+        [*argv, str(tmp_path)],
+        cwd=DOCS.parent,
+        capture_output=True,
+        text=True,
+        timeout=120 * TIME_SCALE,
+    )
+    assert done.returncode == 0, done.stderr
