@@ -35,7 +35,7 @@ def test_sessions(join: Join, offering: Any) -> None:
     sessions.kill(victim.id or 0, "com.example.enough", "go away")
     wait_until(lambda: gone == [1])
     with pytest.raises(wampy.RequestError, match="no_such_session"):
-        sessions.get(1)
+        sessions.get(2**40)
 
 
 @pytest.mark.sockets
@@ -84,7 +84,7 @@ def test_registrations(
         wait_until(lambda: not registration.is_active)
         assert callee.is_joined
     with pytest.raises(wampy.NoSuchRegistration):
-        registrations.get(1)
+        registrations.get(2**40)
 
 
 def test_subscriptions(join: Join, uri: Uri, offering: Any) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import subprocess
 import sys
 from pathlib import Path
@@ -13,11 +12,7 @@ from tests.conftest import RealRouter
 from tests.documents import DOCS
 from tests.support import TIME_SCALE
 
-#: In the extra dev; where it was not installed anew since, these two are skipped.
-HAS_KERNEL = importlib.util.find_spec("ipykernel") is not None
 
-
-@pytest.mark.skipif(not HAS_KERNEL, reason="ipykernel is not installed: pip install -e '.[dev]'")
 @pytest.mark.parametrize("what", ["both", "interrupt"])
 def test_a_session_in_a_notebook(builtin_router: RealRouter, tmp_path: Path, what: str) -> None:
     """Both kinds work in one kernel; an interrupt of a call leaves the Session usable."""
