@@ -13,15 +13,16 @@ from typing import Any
 from tests.support import wait_until
 
 DOCS = Path(__file__).parents[1] / "docs"
-_BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+README = DOCS.parent / "README.md"
 #: The Router that the documents name.
 URL = "ws://127.0.0.1:8080/ws"
 
 
-def python_blocks(path: Path) -> list[tuple[int, str]]:
-    """Give each example of a document, and the line that it begins in."""
+def blocks(path: Path, language: str = "python") -> list[tuple[int, str]]:
+    """Give each example of a document in a language, and the line that it begins in."""
     text = path.read_text()
-    return [(text[: found.start(1)].count("\n"), found[1]) for found in _BLOCK.finditer(text)]
+    found = re.finditer(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    return [(text[: one.start(1)].count("\n"), one[1]) for one in found]
 
 
 def run_document(path: Path, replaced: Mapping[str, str], capture: Any, **names: Any) -> None:
@@ -40,7 +41,7 @@ def run_document(path: Path, replaced: Mapping[str, str], capture: Any, **names:
     module = sys.modules["wampy_document"] = ModuleType("wampy_document")
     module.__dict__.update({"eventually": wait_until, **names})
     try:
-        for line, source in python_blocks(path):
+        for line, source in blocks(path):
             for text, other in replaced.items():
                 source = source.replace(text, other)
             _run(source, module.__dict__, f"{path.name}:{line}", capture)

@@ -23,6 +23,8 @@ from collections.abc import Callable, Coroutine
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
+from wampy.errors import LocalProtocolError
+
 if TYPE_CHECKING:
     import asyncio
 
@@ -40,6 +42,25 @@ _WORKER_IDLE_S = 10.0
 
 #: What runs here: a handler's thread, or its task, looks up what it serves.
 CURRENT: ContextVar[Job | None] = ContextVar("wampy job", default=None)
+
+
+def current_to_wait() -> Job | None:
+    """Give the Job that runs in this thread, which is about to wait; None where none does.
+
+    Raises:
+        LocalProtocolError: it is a coroutine, and the event loop would wait with it.
+    """
+    job = CURRENT.get()
+    if job is not None and job.task is not None:
+        import asyncio  # imported already, by who made the task
+
+        # A thread that the coroutine has begun finds the same Job, and may wait.
+        if asyncio._get_running_loop() is job.task.get_loop():
+            raise LocalProtocolError(
+                f"{job.lane.name}: an async def handler that waits here holds up the event loop of "
+                "all: await asyncio.wrap_future(session.call_async(…)), or asyncio.to_thread"
+            )
+    return job
 
 
 class Lane:
@@ -76,7 +97,7 @@ class Job:
     Dispatcher then runs there; ``finish`` gets its outcome.
     """
 
-    __slots__ = ("is_inline", "lane", "since", "task")
+    __slots__ = ("is_cancelled", "is_inline", "lane", "since", "task")
     #: Whether it counts as a call in flight.
     is_call = False
 
@@ -87,6 +108,8 @@ class Job:
         #: When it began to run, on the monotonic clock; 0: it waits.
         self.since = 0.0
         self.task: asyncio.Task[Any] | None = None
+        #: Whether the task is to be cancelled and was not told yet, for there may be none so far.
+        self.is_cancelled = False
 
     def run(self) -> Coroutine[Any, Any, Any] | None:
         """Run the handler, and say how it ended to whom it concerns."""
@@ -219,9 +242,11 @@ class Dispatcher:
         """
         if self.discard(job):
             return True
-        loop, task = self._loop, job.task
-        if loop is not None and task is not None:
-            loop.cancel(task)
+        # Before the loop is looked at: a coroutine that has none yet finds it when it begins there.
+        job.is_cancelled = True
+        loop = self._loop
+        if loop is not None:
+            loop.cancel(job)
         return False
 
     def kick(self) -> None:
@@ -412,7 +437,14 @@ class _LoopThread:
 
         asyncio.set_event_loop(self._loop)
         try:
-            self._loop.run_forever()
+            while True:
+                try:
+                    self._loop.run_forever()
+                    return
+                except (SystemExit, KeyboardInterrupt):
+                    # A coroutine's: asyncio ends the loop for it. Its caller is told by the task's
+                    # callback, which is next; the others' coroutines go on.
+                    continue
         finally:
             self._loop.close()
 
@@ -424,6 +456,7 @@ class _LoopThread:
             CURRENT.set(job)
             job.task = self._loop.create_task(coroutine)
             job.task.add_done_callback(lambda task: self._end(task, job))
+            self._tell(job)
 
         self._loop.call_soon_threadsafe(begin)
 
@@ -435,9 +468,14 @@ class _LoopThread:
         else:
             self._finished(job, result, None)
 
-    def cancel(self, task: asyncio.Task[Any]) -> None:
-        """Cancel a coroutine."""
-        self._loop.call_soon_threadsafe(task.cancel)
+    def cancel(self, job: Job) -> None:
+        """Cancel a coroutine, wherever it is: on its way here, in the queue, or running."""
+        self._loop.call_soon_threadsafe(self._tell, job)
+
+    def _tell(self, job: Job) -> None:
+        if job.is_cancelled and job.task is not None:
+            job.is_cancelled = False
+            job.task.cancel()
 
     def stop(self) -> None:
         """End the loop; coroutines that still run are cancelled."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeVar, overload
 
 from wampy.durations import parse_duration
+from wampy.options import check_concurrency, checked_expected
 
 _Method = TypeVar("_Method", bound=Callable[..., Any])
 #: Where the metadata is kept on a method.
@@ -92,8 +93,9 @@ def rpc(
 ) -> Any:
     """Make a method a procedure: ``@rpc``, ``@rpc("com.example.add")`` or ``@rpc(concurrency=1)``.
 
-    The method may be ``async def``; one that yields gives progressive results to callers that want
-    them, and a list to others. What it raises reaches the caller, by name and text.
+    The method may be ``async def``. One that yields gives each part to callers that want progress,
+    and to others what it returns, or the last part where it returns nothing. What it raises reaches
+    the caller, by name and text.
 
     Args:
         uri: the whole URI; default: the Peer's ``prefix`` and the method's name.
@@ -114,12 +116,8 @@ def rpc(
     _check_member("match", match, MATCHES)
     if invoke is not None:
         _check_member("invoke", invoke, INVOKES)
-    if concurrency is not None and (not isinstance(concurrency, int) or concurrency < 1):
-        raise ValueError(f"@rpc(concurrency=…) takes a number from 1, got {concurrency!r}")
-    classes = expected if isinstance(expected, tuple) else (expected,)
-    for cls in classes:
-        if not (isinstance(cls, type) and issubclass(cls, BaseException)):
-            raise TypeError(f"@rpc(expected=…) takes exception classes, got {cls!r}")
+    check_concurrency("@rpc", concurrency)
+    classes = checked_expected("@rpc", expected)
     procedure = Procedure(uri, match, invoke, concurrency, classes, progressive)
     return lambda method: _attach(method, procedure)
 
@@ -129,7 +127,8 @@ def subscribe(
 ) -> Callable[[_Method], _Method]:
     """Make a method the handler of a topic's events: ``@subscribe("com.example.changed")``.
 
-    Events of one topic are handled one by one, in the order in which they came.
+    Events of one topic are handled one by one, in the order in which they came. What the method
+    returns or yields goes nowhere.
 
     Args:
         topic: the whole URI, or a part of it for ``match="prefix"``.
@@ -146,7 +145,7 @@ def every(interval: float | str) -> Callable[[_Method], _Method]:
     """Run a method again and again: ``@every("1s")``, ``@every(0.5)``.
 
     It starts with the Peer, first after one interval; a run that takes longer than the interval
-    delays the next, two never overlap.
+    delays the next, two never overlap. What the method returns or yields goes nowhere.
 
     Args:
         interval: seconds, or a string with a unit: ``500ms``, ``2s``, ``5m``, ``1h``.

@@ -36,6 +36,14 @@ from typing import Any, TypeVar
 _Error = TypeVar("_Error", bound=type[Exception])
 
 
+def kind_of(value: object) -> str:
+    """Give what a value is, for an error that says so: ``a dict``, ``an int``, ``None``."""
+    if value is None:
+        return "None"
+    name = type(value).__qualname__
+    return f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"
+
+
 class WampyError(Exception):
     """The root of the tree."""
 

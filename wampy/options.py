@@ -10,12 +10,12 @@ Spec: Advanced Profile, "Advanced RPC" and "Advanced PubSub". Not of the spec ar
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal, TypedDict, get_args, get_type_hints
 
 import msgspec
 
-from wampy.errors import LocalProtocolError, SerializationError
+from wampy.errors import LocalProtocolError, SerializationError, kind_of
 from wampy.ids import MAX_ID
 
 SessionId = Annotated[int, msgspec.Meta(ge=1, le=MAX_ID)]
@@ -133,7 +133,7 @@ def check_options(what: str, schema: Any, options: Mapping[str, Any] | None) -> 
         except msgspec.ValidationError as error:
             raise SerializationError(f"{what}{_placed(str(error), schema)}") from None
         return options
-    raise SerializationError(f"{what} is a {type(options).__name__}; expected a dictionary")
+    raise SerializationError(f"{what} is {kind_of(options)}; expected a dictionary")
 
 
 def _placed(text: str, schema: Any) -> str:
@@ -146,3 +146,44 @@ def _placed(text: str, schema: Any) -> str:
         known = get_args(get_type_hints(schema)[place[1:]])
         return f"{place}: {reason[18:].strip()}; expected one of {', '.join(known)}"
     return f"{place}: {reason[:1].lower()}{reason[1:]}"
+
+
+# What is said of a handler, by a decorator or at ``register``; nothing of it goes to the Router.
+
+
+def check_handler(what: str, handler: Callable[..., Any]) -> None:
+    """Check that a handler can be called.
+
+    Raises:
+        TypeError: it cannot; names ``what`` it is the handler of.
+    """
+    if not callable(handler):
+        raise TypeError(f"the handler of {what} is no function, but {handler!r}")
+
+
+def check_concurrency(what: str, concurrency: int | None) -> None:
+    """Check how many calls may run at once.
+
+    Raises:
+        ValueError: it is no number from 1; names ``what`` was given it.
+    """
+    if concurrency is None or (type(concurrency) is int and concurrency >= 1):
+        return
+    raise ValueError(f"{what}: concurrency is a number from 1, got {concurrency!r}")
+
+
+def checked_expected(
+    what: str, expected: type[BaseException] | tuple[type[BaseException], ...]
+) -> tuple[type[BaseException], ...]:
+    """Give the exceptions that are the caller's fault, as a tuple.
+
+    Raises:
+        TypeError: one is no class of exceptions; names ``what`` was given it.
+    """
+    classes = expected if isinstance(expected, tuple) else (expected,)
+    for cls in classes:
+        if not (isinstance(cls, type) and issubclass(cls, BaseException)):
+            raise TypeError(
+                f"{what}: expected is a class of exceptions, or a tuple of them, got {cls!r}"
+            )
+    return classes

@@ -24,7 +24,8 @@ class Peer:
     Subclass it and decorate methods with ``@rpc``, ``@subscribe``, ``@every``, ``@healthcheck``
     (``wampy.entrypoints``). Handlers run in several threads at once, as many as ``concurrency`` of
     the host allows; ``async def`` handlers in one event loop. They may call through
-    ``self.session``.
+    ``self.session``; those of the loop await ``asyncio.wrap_future(self.session.call_async(…))``,
+    for what would hold up the loop is refused.
 
     Attributes:
         prefix: put before the name of a method whose ``@rpc`` gives no URI.

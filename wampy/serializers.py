@@ -10,11 +10,13 @@ Rules:
 - three values do not fit each of them: JSON has no NaN and no infinity, and MessagePack no integers
   beyond 64 bits; the third is a text that begins with NUL, which JSON has for bytes, as Base64.
   Spec: Basic Profile, "Serializations", "Binary conversion of JSON Strings";
-- what a Router passes on from others is taken as far as it makes sense, since a refusal ends the
-  Session: NaN in JSON; MessagePack's timestamps (``datetime``) and its other extension types
+- what a Router passes on from others is taken as far as it makes sense, since a refusal costs the
+  whole message: NaN in JSON; MessagePack's timestamps (``datetime``) and its other extension types
   (``msgspec.msgpack.Ext``); CBOR's dates (``datetime``) and other tags (``cbor2.CBORTag``), its
   "undefined" as None and JavaScript's arrays of octets as bytes. No tag builds anything else: some
   make values that contain themselves;
+- for the same reason a JSON text that begins with NUL and is no Base64 is a text: as bytes it means
+  nothing, and whoever sent it in MessagePack, where it is a text like any other, meant that;
 - lists and dictionaries are nested MAX_DEPTH deep at most, both ways;
 - msgspec makes the message straight from the bytes. What it does not take goes the long way, which
   says what is wrong, or takes it after all.
@@ -35,7 +37,15 @@ from typing import Any, Protocol
 import msgspec
 
 from wampy.errors import RemoteProtocolError, SerializationError
-from wampy.messages import LAST_DICTIONARY, WIRE_TYPE, Message, parse_message
+from wampy.messages import (
+    LAST_DICTIONARY,
+    WIRE_TYPE,
+    Call,
+    Message,
+    Publish,
+    Yield,
+    parse_message,
+)
 
 #: How deep lists and dictionaries may be nested, the message's own list not counted: ``repr`` and
 #: whatever else walks through them would end Python's stack at about 1,000.
@@ -46,6 +56,9 @@ _SCALARS = frozenset((str, int, float, bool, type(None), bytes))
 _CONTAINERS = frozenset((dict, list, tuple))
 #: A list longer than this is first looked at in C.
 _LONG = 16
+_are_scalars = _SCALARS.issuperset
+#: The messages that go out all the time.
+_FREQUENT = frozenset((Call, Publish, Yield))
 
 #: The tag with which JavaScript sends an Uint8Array: what follows are octets as they are.
 #: Spec: RFC 8746, 2.1.
@@ -129,7 +142,7 @@ class JsonSerializer:
     def encode(self, message: Message) -> bytes:
         """See ``Serializer.encode``."""
         fields = message.construct()
-        if not _is_plain(fields, 0):
+        if not _is_simple(message) and not _is_plain(fields, 0):
             _refuse_culprit(message, self.name)
         try:
             text = self._encoder.encode(fields)
@@ -182,7 +195,7 @@ class MsgpackSerializer:
     def encode(self, message: Message) -> bytes:
         """See ``Serializer.encode``."""
         fields = message.construct()
-        if not _is_plain(fields, 0):
+        if not _is_simple(message) and not _is_plain(fields, 0):
             _refuse_culprit(message, self.name)
         try:
             return self._encoder.encode(fields)
@@ -223,7 +236,7 @@ class CborSerializer:
     def encode(self, message: Message) -> bytes:
         """See ``Serializer.encode``."""
         fields = message.construct()
-        if not _is_plain(fields, 0):
+        if not _is_simple(message) and not _is_plain(fields, 0):
             _refuse_culprit(message, self.name)
         try:
             return self.dumps(fields)
@@ -386,8 +399,8 @@ def _unescaped(value: Any) -> Any:
         if value.startswith("\0"):
             try:
                 return base64.b64decode(value[1:], validate=True)
-            except (binascii.Error, ValueError) as error:
-                raise ValueError("a string that begins with NUL is not Base64") from error
+            except (binascii.Error, ValueError):
+                pass  # nobody's bytes, so a text
         _refuse_surrogates(value)
         return value
     if isinstance(value, list):
@@ -409,6 +422,16 @@ def _refuse_surrogates(text: str) -> None:
 # ---------------------------------------------------------------------- what is to be sent
 
 
+def _is_simple(message: Any) -> bool:
+    """Whether a message is a frequent one, without options, all of whose arguments are scalars."""
+    return (
+        type(message) in _FREQUENT
+        and not message.options
+        and not message.kwargs
+        and _are_scalars(map(type, message.args or ()))
+    )
+
+
 def _is_plain(value: Any, depth: int) -> bool:
     """Whether a list or dictionary holds nothing that needs a second look."""
     if depth > MAX_DEPTH:
@@ -418,7 +441,7 @@ def _is_plain(value: Any, depth: int) -> bool:
             if type(key) is not str:
                 return False
         value = value.values()
-    if len(value) > _LONG and _SCALARS.issuperset(map(type, value)):
+    if len(value) > _LONG and _are_scalars(map(type, value)):
         return True
     for item in value:
         kind = type(item)

@@ -7,16 +7,18 @@ Crossbar, where a URI that breaks it ends the whole Session: so it is checked be
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 
-from wampy.errors import LocalProtocolError
+from wampy.errors import LocalProtocolError, kind_of
 
 _COMPONENT = r"[^\s.#]+"
 _EXACT = re.compile(rf"(?:{_COMPONENT}\.)*{_COMPONENT}")
 _WILDCARD = re.compile(r"[^\s.#]*(?:\.[^\s.#]*)*")
 
-#: Longer URIs are looked at each time: others send them, and what is kept of them is bounded.
+#: URIs without a fault, found so lately: most messages have one of a few. Longer ones are looked at
+#: each time: others send them, and what is kept of them is bounded.
+_fine: set[str] = set()
 _LONGEST_KEPT = 255
+_MOST_KEPT = 4096
 
 #: How a registration or subscription matches.
 MATCHES = ("exact", "prefix", "wildcard")
@@ -45,11 +47,9 @@ def check_uri(uri: str, match: str = "exact") -> str:
         LocalProtocolError: it is no URI, or ``match`` is none of the three.
     """
     if type(uri) is not str and not isinstance(uri, str):
-        raise LocalProtocolError(f"a {type(uri).__name__} is not a URI")
+        raise LocalProtocolError(f"{kind_of(uri)} is not a URI; expected a text")
     if not isinstance(match, str):
-        raise LocalProtocolError(
-            f"match is a {type(match).__name__}; expected one of {', '.join(MATCHES)}"
-        )
+        raise LocalProtocolError(f"match is {kind_of(match)}; expected one of {', '.join(MATCHES)}")
     fault = uri_fault(uri, match)
     if fault is not None:
         raise LocalProtocolError(fault)
@@ -61,9 +61,14 @@ def uri_fault(uri: str, match: str = "exact") -> str | None:
 
     What it says has no more than the text's first hundred characters.
     """
-    if len(uri) > _LONGEST_KEPT:
-        return _find_fault(uri, match)
-    return _known_fault(uri, match)
+    if uri in _fine and match == "exact":
+        return None
+    fault = _find_fault(uri, match)
+    if fault is None and match == "exact" and len(uri) <= _LONGEST_KEPT:
+        if len(_fine) >= _MOST_KEPT:
+            _fine.clear()
+        _fine.add(uri)
+    return fault
 
 
 def _find_fault(uri: str, match: str) -> str | None:
@@ -75,6 +80,3 @@ def _find_fault(uri: str, match: str) -> str | None:
             "without white space, '#' or empty parts"
         )
     return None
-
-
-_known_fault = lru_cache(maxsize=4096)(_find_fault)

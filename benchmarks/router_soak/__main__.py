@@ -42,8 +42,9 @@ from wampy.errors import WampyError
 
 DOCUMENT = HERE.parent / "docs" / "router-soak.md"
 #: Bytes that the Router may have more in the last third than in the first, both after a warm-up. A
-#: leak of 100 bytes a call would be 20 MiB in 20 s.
-GROWTH_BYTES = 6 * 2**20
+#: leak of 100 bytes a call would be 20 MiB in 20 s. On a machine that has other work to do the heap
+#: has not had its largest load by the end of the warm-up (measured: 7 MiB more then).
+GROWTH_BYTES = 10 * 2**20
 #: Seconds until its heap is as large as such a load makes it (measured: 30).
 WARM_UP_S = 35
 #: Seconds until nothing may be left of who went: longer than it waits for a silent one.

@@ -19,8 +19,8 @@ from tests.property.wamp import messages
 from wampy.router.authentication import Authenticator, TicketPrincipal
 from wampy.router.authorization import ACTIONS, Permission, Role
 from wampy.router.config import Limits, Listener, RouterConfig
-from wampy.router.connection import Connection
 from wampy.router.server import RouterServer
+from wampy.router.socket_connection import SocketConnection
 from wampy.serializers import SERIALIZERS
 from wampy.transports.frames import WebSocketCodec
 
@@ -50,7 +50,7 @@ class Case:
         for sock in (ours, theirs):
             sock.setblocking(False)
         server = self.server
-        connection = Connection(server, theirs, self.listener, "test", server.poller.now())
+        connection = SocketConnection(server, theirs, self.listener, "test", server.poller.now())
         server._connections.add(connection)
         return ours
 

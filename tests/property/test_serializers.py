@@ -11,9 +11,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tests.property.wamp import anything, messages
+from tests.property.wamp import anything, ids, messages
 from wampy.errors import RemoteProtocolError, SerializationError
-from wampy.messages import MESSAGES, Message, Yield, parse_message
+from wampy.messages import MESSAGES, Message, Result, Yield, parse_message
+from wampy.protocol.heads import addressee
 from wampy.serializers import CBOR, JSON, MAX_DEPTH, MSGPACK, Serializer
 
 each = pytest.mark.parametrize("serializer", [JSON, MSGPACK, CBOR], ids=lambda it: it.name)
@@ -114,10 +115,46 @@ def test_what_is_sent_is_taken(serializer: Serializer, depth, as_dictionary):
     with pytest.raises(SerializationError):
         serializer.encode(message)
     unchecked = [70, 1, {}, [value]]
+    with pytest.raises(RemoteProtocolError):
+        serializer.decode(encode_any(serializer, unchecked))
+
+
+@each
+@given(request_id=ids, rest=st.binary(max_size=40))
+def test_what_is_refused_behind_a_sound_head_has_an_addressee(
+    serializer: Serializer, request_id, rest
+):
+    """A payload that cannot be taken does not hide whom the message concerns."""
+    head = encode_any(serializer, [50, request_id, {}])
+    received = head[:-1] + b"," + rest if serializer is JSON else head + rest
+    if outcome(serializer.decode, received) is None:
+        assert addressee(serializer.name, received) == Result(request_id=request_id)
+
+
+@each
+@given(received=st.one_of(st.binary(max_size=60), frames))
+def test_whom_a_message_concerns_is_in_it(serializer: Serializer, received):
+    """What is taken and what is passed over are of the same code, and have the same ids."""
+    if not isinstance(received, bytes):
+        try:
+            received = encode_any(serializer, received)
+        except (TypeError, ValueError, OverflowError, cbor2.CBOREncodeError):
+            return
+    head, message = addressee(serializer.name, received), outcome(serializer.decode, received)
+    if head is None or message is None:
+        return
+    assert type(head) is type(message)
+    for name in head.__struct_fields__:
+        if name.endswith("_id"):
+            assert getattr(head, name) == getattr(message, name)
+
+
+def encode_any(serializer: Serializer, value: Any) -> bytes:
+    """Give the bytes of what may be no message."""
     encode: Any = {
         "json": msgspec.json.encode,
         "msgpack": msgspec.msgpack.encode,
         "cbor": cbor2.dumps,
     }[serializer.name]
-    with pytest.raises(RemoteProtocolError):
-        serializer.decode(encode(unchecked))
+    encoded: bytes = encode(value)
+    return encoded

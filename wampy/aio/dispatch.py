@@ -9,6 +9,7 @@ import time
 from collections import deque
 from typing import Any
 
+from wampy.aio.waiting import is_set_in_time
 from wampy.dispatch import CURRENT, Job, Lane
 
 logger = logging.getLogger(__name__)
@@ -143,16 +144,12 @@ class TaskDispatcher:
 
     async def wait_idle(self, timeout_s: float) -> bool:
         """Wait until no Job runs or waits; False when that took longer than ``timeout_s``."""
-        try:
-            await asyncio.wait_for(self._idle.wait(), timeout_s)
-        except TimeoutError:
-            return False
-        return True
+        return await is_set_in_time(self._idle, time.monotonic() + timeout_s)
 
-    async def stop(self, timeout_s: float) -> None:
-        """Take no more Jobs; what waits is forgotten, what runs is cancelled. Idempotent.
+    def stop(self) -> list[asyncio.Task[Any]]:
+        """Take no more Jobs, forget what waits, cancel what runs; give the tasks. Idempotent.
 
-        Waits for what runs, ``timeout_s`` at most; not for the task that asks.
+        The task that asks is not among them, and goes on.
         """
         self._is_stopped = True
         self._concurrency = 0  # so that nothing that waits is started any more
@@ -164,5 +161,4 @@ class TaskDispatcher:
         tasks = [task for task in running if task is not here]
         for task in tasks:
             task.cancel()
-        if tasks:
-            await asyncio.wait(tasks, timeout=timeout_s)
+        return tasks

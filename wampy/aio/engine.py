@@ -15,20 +15,19 @@ import contextlib
 import logging
 import random
 import time
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar, cast
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from wampy.aio.dispatch import TaskDispatcher
-from wampy.aio.futures import AsyncSetUp, AsyncWaiter
+from wampy.aio.futures import AsyncWaiter
+from wampy.aio.hooks import Hooks
 from wampy.aio.stream import AsyncTransport, connect_async
-from wampy.durations import seconds_of
+from wampy.aio.waiting import is_done_in_time, is_set_in_time
 from wampy.errors import (
-    ConnectFailed,
     ConnectionLost,
     LocalProtocolError,
-    ProcedureAlreadyExists,
     RemoteProtocolError,
-    RequestError,
     RequestTimeout,
     SessionClosed,
     WampyError,
@@ -37,19 +36,19 @@ from wampy.messages import Abort
 from wampy.options import CancelMode
 from wampy.protocol.session import ClientProtocol
 from wampy.session.answering import Answering
+from wampy.session.backoff import pauses_s
 from wampy.session.connecting import (
     ATTEMPT_S,
-    BACKOFF_FACTOR,
-    BACKOFF_S,
     FAREWELL_S,
-    longest_backoff_s,
+    FORMER_IDS,
 )
-from wampy.session.establishing import GHOST_S, RESTORE_PAUSE_S
 from wampy.session.futures import Waiter
-from wampy.session.handles import Handle, Registration
-from wampy.session.link import Link, link_over
+from wampy.session.link import STALL_S, Link, link_over
 from wampy.session.receiving import take
 from wampy.transports import ConnectOptions, parse_url
+
+if TYPE_CHECKING:
+    pass
 
 logger = logging.getLogger("wampy.wamp.session")
 
@@ -59,6 +58,8 @@ Request = Callable[[ClientProtocol], Any]
 
 class AsyncEngine(Answering):
     """What an AsyncSession is made of, below its public face. Arguments: as Connecting's."""
+
+    is_in_loop = True
 
     def __init__(
         self,
@@ -94,13 +95,17 @@ class AsyncEngine(Answering):
         #: Where it began.
         self._loop: asyncio.AbstractEventLoop | None = None
         self._is_begun = False
+        self._is_beginning = False
         self._is_closing = False
         self._joined = asyncio.Event()
         self._lost = asyncio.Event()
         self._over = asyncio.Event()
         self._last_failure: WampyError | None = None
         self._keeper: asyncio.Task[None] | None = None
-        self._callbacks: set[asyncio.Task[None]] = set()
+        #: Our ids of before: of Sessions that the Router may not have missed yet.
+        self._former_ids: deque[int] = deque(maxlen=FORMER_IDS)
+        self._restorer: asyncio.Task[None] | None = None
+        self._hooks = Hooks()
 
     @property
     def timeout_s(self) -> float:
@@ -129,6 +134,15 @@ class AsyncEngine(Answering):
         if link.welcome is not None:
             link.welcome.settle(None, None)
 
+    async def part_sent(self, link: Link) -> None:
+        """Let others have the loop, and wait while too much waits to be sent.
+
+        Raises:
+            RequestTimeout: the Router takes nothing for STALL_S.
+        """
+        await asyncio.sleep(0)
+        await self.drained(link, time.monotonic() + STALL_S)
+
     # ------------------------------------------------------------------ connecting and joining
 
     async def _connect(self, deadline: float) -> Link:
@@ -137,12 +151,7 @@ class AsyncEngine(Answering):
         Raises:
             ConnectFailed, JoinRejected, ConnectionLost, RequestTimeout, RemoteProtocolError.
         """
-        timeout_s = max(0.001, deadline - time.monotonic())
-        try:
-            async with asyncio.timeout(timeout_s):
-                transport = await connect_async(self._address, self._serializers, self._options)
-        except TimeoutError as error:
-            raise ConnectFailed(self.url, "no answer in time") from error
+        transport = await connect_async(self._address, self._serializers, deadline, self._options)
         try:
             return await self._join_over(transport, deadline)
         except WampyError:
@@ -176,19 +185,17 @@ class AsyncEngine(Answering):
             link.post_locked(link.protocol.hello())
         self.flush(link)
         timeout_s = max(0.0, deadline - time.monotonic())
-        try:
-            await asyncio.wait_for(welcome.future, timeout_s)
-        except TimeoutError:
-            raise RequestTimeout(
-                f"no answer to HELLO from {self.url} within {timeout_s:.3g} s"
-            ) from None
+        if not await is_done_in_time(welcome.future, deadline):
+            raise RequestTimeout(f"no answer to HELLO from {self.url} within {timeout_s:.3g} s")
         if welcome.error is not None:
             raise welcome.error
         logger.info('received "%s" message', "WELCOME")
         logger.info("session started with ID: %s", link.protocol.session_id)
 
     def _take(self, link: Link, frames: Any) -> None:
-        """Deal with what came."""
+        """Deal with what came; TLS gives what it has left even after the end."""
+        if not link.is_alive:
+            return
         link.heard(time.monotonic())
         try:
             take(self, link, frames)
@@ -211,6 +218,8 @@ class AsyncEngine(Answering):
                 )
             self.flush(link)
         was_joined = link.is_joined
+        if link.protocol.session_id is not None:
+            self._former_ids.append(link.protocol.session_id)
         with self._lock:
             settled = link.lose_locked(error, is_over=self._is_closing)
         if link is self._link:
@@ -219,13 +228,15 @@ class AsyncEngine(Answering):
                 handle.id = None
             self._joined.clear()
             self._lost.set()
+            for receiver in self._receivers:
+                receiver.wake()
         link.transport.abort()
         for pending, failure in settled:
             pending.resolve(None, failure)
         if was_joined:
             if not self._is_closing:
                 logger.warning("%s", error)
-            self._call_back(self._on_leave)
+            self._hooks.call(self._on_leave)
         if not self._reconnects and link is self._link:
             self._over.set()
 
@@ -233,15 +244,24 @@ class AsyncEngine(Answering):
 
     async def _keep(self) -> None:
         """Look after the connection until the Session ends."""
-        while not self._is_closing:
-            link = self._link
-            assert link is not None
-            if link.is_alive:
-                await self._watch(link)
-            elif self._reconnects:
-                await self._come_back()
-            else:
-                return
+        try:
+            while not self._is_closing:
+                link = self._link
+                assert link is not None
+                if link.is_alive:
+                    await self._watch(link)
+                elif self._reconnects:
+                    await self._come_back()
+                else:
+                    break
+        except Exception as error:  # no task dies silently: the Session dies with it, loudly
+            logger.exception("the session with %s failed", self.url)
+            self._reconnects = False
+            self._last_failure = ConnectionLost(f"the session failed: {error!r}")
+            if self._link is not None:
+                self.lose(self._link, self._last_failure)
+            self._joined.set()  # who waits for it learns that it will not come
+        self._over.set()
 
     async def _watch(self, link: Link) -> None:
         """Ask a quiet Router whether it lives; returns when the connection is lost."""
@@ -258,8 +278,7 @@ class AsyncEngine(Answering):
 
     async def _come_back(self) -> None:
         """Reconnect, join, register and subscribe again; with growing pauses between attempts."""
-        longest_s = longest_backoff_s(self._address)
-        delay_s = BACKOFF_S
+        pauses = pauses_s(self._address, random.random)
         while not self._is_closing:
             self._lost.clear()
             try:
@@ -268,13 +287,12 @@ class AsyncEngine(Answering):
                 if self._last_failure is None or str(self._last_failure) != str(error):
                     logger.warning("reconnecting to %s failed: %s", self.url, error)
                 self._last_failure = error
-                await asyncio.sleep(delay_s * random.uniform(0.5, 1.0))
-                delay_s = min(delay_s * BACKOFF_FACTOR, longest_s)
+                await asyncio.sleep(next(pauses))
                 continue
             self._last_failure = None
             self._use(link)
-            self._call_back(self._on_join)
-            self._spawn(self._restore(link))
+            self._hooks.call(self._on_join)
+            self._restore_in_background()  # calls on_reconnect
             return
 
     def _use(self, link: Link) -> None:
@@ -284,61 +302,16 @@ class AsyncEngine(Answering):
         else:
             self._lost.set()
 
-    async def _restore(self, link: Link) -> None:
-        """Register and subscribe again, until all is as it was or the connection is lost again."""
-        is_first = True
-        while link.is_alive and not self._is_closing:
-            left: list[Handle] = [
-                handle for handle in (*self.subscriptions, *self.registrations) if handle.is_missing
-            ]
-            failures: dict[Handle, WampyError] = {}
-            try:
-                if left:
-                    failures = await self._establish(
-                        left, time.monotonic() + self._timeout_s, GHOST_S
-                    )
-            except WampyError as error:
-                logger.warning("registering again failed: %s", error)
-                failures = dict.fromkeys(left, error)
-            for handle, failure in failures.items():
-                if isinstance(failure, RequestError):
-                    logger.error("cannot restore %s: %s", handle.uri, failure)
-            if is_first:
-                is_first = False
-                self._call_back(self._on_reconnect)
-            if not failures:
-                return
-            await asyncio.sleep(RESTORE_PAUSE_S)
-
-    def _call_back(self, callback: Callable[[], Any] | None) -> None:
-        """Call a hook: a function at once, in the loop; a coroutine in a task."""
-        if callback is None:
-            return
-        try:
-            result = callback()
-        except Exception:  # user code; the Session goes on all the same
-            logger.exception("%r failed", callback)
-            return
-        if asyncio.iscoroutine(result):
-            self._spawn(self._guarded(callback, result))
-
-    async def _guarded(self, callback: Any, coroutine: Any) -> None:
-        try:
-            await coroutine
-        except Exception:  # as above
-            logger.exception("%r failed", callback)
-
-    def _spawn(self, coroutine: Any) -> None:
-        task = asyncio.get_running_loop().create_task(coroutine)
-        self._callbacks.add(task)
-        task.add_done_callback(self._callbacks.discard)
+    def _restore_in_background(self) -> None:
+        """Register and subscribe again; overridden by who knows how."""
+        raise NotImplementedError
 
     # ------------------------------------------------------------------ requests
 
     async def post(
         self,
         make: Request,
-        pending: AsyncWaiter | None,
+        pending: Waiter | None,
         deadline: float,
         *,
         waits_for_join: bool = True,
@@ -373,6 +346,9 @@ class AsyncEngine(Answering):
                 pending.request_id = message.request_id
                 link.pending[message.request_id] = pending
         self.flush(link)
+        if not isinstance(pending, AsyncWaiter):
+            # Who sends many and waits for nothing would have the loop to himself.
+            await asyncio.sleep(0)
         return link
 
     def _open_link(self) -> Link | None:
@@ -386,10 +362,8 @@ class AsyncEngine(Answering):
             RequestTimeout: until the deadline.
         """
         transport: Any = link.transport
-        try:
-            await asyncio.wait_for(transport.drained(), deadline - time.monotonic())
-        except TimeoutError:
-            raise RequestTimeout(f"the router at {self.url} takes nothing more") from None
+        if not await is_set_in_time(transport.may_write, deadline):
+            raise RequestTimeout(f"the router at {self.url} takes nothing more")
 
     async def _await_join(self, deadline: float, waits_for_join: bool) -> None:
         if self._is_closing:
@@ -399,11 +373,9 @@ class AsyncEngine(Answering):
         if not self._reconnects or not waits_for_join:
             error = self._last_failure or (self._link.error if self._link else None)
             raise ConnectionLost(f"not connected to {self.url}: {error or 'connection lost'}")
-        try:
-            await asyncio.wait_for(self._joined.wait(), deadline - time.monotonic())
-        except TimeoutError:
+        if not await is_set_in_time(self._joined, deadline):
             why = f": {self._last_failure}" if self._last_failure else ""
-            raise RequestTimeout(f"not connected to {self.url} in time{why}") from None
+            raise RequestTimeout(f"not connected to {self.url} in time{why}")
 
     async def answer_to(
         self, waiter: AsyncWaiter, deadline: float, timeout_s: float, what: str
@@ -417,13 +389,13 @@ class AsyncEngine(Answering):
         link = waiter.link
         assert link is not None
         try:
-            await asyncio.wait_for(waiter.future, deadline - time.monotonic())
-        except TimeoutError:
-            self.give_up(link, waiter.request_id)
-            raise self.timeout_of(what, timeout_s) from None
+            is_there = await is_done_in_time(waiter.future, deadline)
         except asyncio.CancelledError:
             self.give_up(link, waiter.request_id)
             raise
+        if not is_there:
+            self.give_up(link, waiter.request_id)
+            raise self.timeout_of(what, timeout_s)
         if waiter.error is not None:
             raise waiter.take_error()
         return waiter.message
@@ -454,123 +426,48 @@ class AsyncEngine(Answering):
         self.flush(link)
         return is_asked
 
-    # ------------------------------------------------------------------ handles
-
-    async def set_up(self, handles: Sequence[Handle], timeout_s: float) -> None:
-        """Register and subscribe many in one go; they are restored after each reconnect.
-
-        Raises:
-            the first error; those that came about stay.
-        """
-        try:
-            failures = await self._establish(handles, time.monotonic() + timeout_s, 0.0)
-        except WampyError:
-            raise
-        except BaseException:
-            self.take_back(handles)  # cancelled: nobody has these handles
-            raise
-        if failures:
-            raise next(iter(failures.values()))
-        for handle in handles:
-            kept: list[Any] = (
-                self.registrations if isinstance(handle, Registration) else self.subscriptions
-            )
-            kept.append(handle)
-
-    async def _establish(
-        self, handles: Sequence[Handle], deadline: float, ghost_s: float
-    ) -> dict[Handle, WampyError]:
-        """Send all requests, then wait for all answers; give what failed.
-
-        A procedure that exists already is asked for again for ``ghost_s``: a former Session that
-        the Router has not missed yet may hold it.
-        """
-        timeout_s = max(0.0, deadline - time.monotonic())
-        ghost_until = time.monotonic() + ghost_s
-        failures: dict[Handle, WampyError] = {}
-        left = list(handles)
-        while left:
-            waiters = [AsyncSetUp(handle) for handle in left]
-            try:
-                for waiter in waiters:
-                    await self.post(waiter.handle.request, waiter, deadline)
-            except WampyError:
-                for waiter in waiters:
-                    if waiter.link is not None:
-                        self.give_up(waiter.link, waiter.request_id)
-                raise
-            failures = {}
-            for waiter in waiters:
-                try:
-                    await self.answer_to(waiter, deadline, timeout_s, waiter.handle.uri)
-                except WampyError as error:
-                    failures[waiter.handle] = waiter.handle.error = error
-            left = [
-                handle
-                for handle, error in failures.items()
-                if isinstance(error, ProcedureAlreadyExists)
-                and time.monotonic() < min(ghost_until, deadline)
-            ]
-            if len(left) < len(failures) or not left:
-                break
-            await asyncio.sleep(0.05)
-        return failures
-
-    async def tear_down(self, handles: Sequence[Handle], timeout_s: float) -> None:
-        """Unregister and unsubscribe many; returns when the Router has confirmed all.
-
-        While the Session is not joined, they only are not restored again.
-
-        Raises:
-            RequestTimeout: not all were confirmed in time.
-        """
-        self.check_usable()
-        deadline = time.monotonic() + timeout_s
-        waiters: list[tuple[Handle, AsyncWaiter]] = []
-        for handle in handles:
-            for kept in (self.registrations, self.subscriptions):
-                if handle in kept:
-                    kept.remove(handle)  # type: ignore[arg-type]
-            request = handle.prepare_undoing()
-            if request is None:
-                continue
-            waiter = AsyncWaiter()
-            try:
-                await self.post(request, waiter, deadline, waits_for_join=False)
-            except (ConnectionLost, SessionClosed):
-                continue  # the connection is lost, and with it the registration
-            waiters.append((handle, waiter))
-        for handle, waiter in waiters:
-            with contextlib.suppress(RequestError, ConnectionLost, SessionClosed):
-                await self.answer_to(waiter, deadline, timeout_s, f"undoing {handle.uri}")
-            handle.undone(waiter.link)
-
-    async def undo(self, handle: Handle, timeout: float | None) -> None:
-        """Undo one Handle."""
-        await self.tear_down([handle], self._timeout_s if timeout is None else seconds_of(timeout))
-
     # ------------------------------------------------------------------ the end
 
     async def close(self) -> None:
-        """End for good: GOODBYE, then the tasks and the connection. Idempotent, bounded."""
+        """End for good: GOODBYE, then the tasks and the connection. Idempotent, bounded.
+
+        Who is cancelled meanwhile has ended it all the same, and waits for nothing more.
+        """
         if self._is_closing or self.is_unusable:
             return
         self._is_closing = True
-        link = self._link
-        if link is not None and link.is_open:
-            farewell = link.farewell = AsyncWaiter()
-            with self._lock:
-                link.post_locked(link.protocol.goodbye())
-            self.flush(link)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(farewell.future, FAREWELL_S)
-        if link is not None:
-            self.lose(link, SessionClosed("the session has ended"))
-            await cast(AsyncTransport, link.transport).wait_gone()
-        await self._tasks_dispatcher.stop(FAREWELL_S)
-        if self._keeper is not None:
-            self._keeper.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._keeper
-        self._joined.set()
-        self._over.set()
+        tasks: list[asyncio.Task[Any] | None] = [self._keeper, self._restorer]
+        try:
+            # First, lest it comes with another connection.
+            await _ended(tasks)
+            link = self._link
+            if link is not None and link.is_open:
+                farewell = link.farewell = AsyncWaiter()
+                with self._lock:
+                    link.post_locked(link.protocol.goodbye())
+                self.flush(link)
+                await is_done_in_time(farewell.future, time.monotonic() + FAREWELL_S)
+        finally:
+            link = self._link
+            if link is not None:
+                self.lose(link, SessionClosed("the session has ended"))
+            self._joined.set()
+            tasks = [*self._tasks_dispatcher.stop(), *tasks]
+            try:
+                if link is not None:
+                    await cast(AsyncTransport, link.transport).wait_gone()
+                await _ended(tasks)
+                await self._hooks.wait(FAREWELL_S)
+            finally:
+                await _ended([self._hooks.task])
+                self._over.set()
+
+
+async def _ended(tasks: Iterable[asyncio.Task[Any] | None]) -> None:
+    """Cancel tasks, but for the one that asks, and wait a moment until they have ended."""
+    here = asyncio.current_task()
+    left = [task for task in tasks if task is not None and task is not here and not task.done()]
+    for task in left:
+        task.cancel()
+    if left:
+        await asyncio.wait(left, timeout=FAREWELL_S)

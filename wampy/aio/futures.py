@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Generator
 from typing import TYPE_CHECKING, Any
 
+from wampy.aio.waiting import is_done_in_time
 from wampy.errors import WampyError, as_declared
 from wampy.options import CancelMode, check_cancel_mode
 from wampy.session.futures import Waiter, value_of
@@ -97,7 +99,8 @@ class AsyncCallFuture:
     def cancel(self, mode: CancelMode = "killnowait") -> bool:
         """Tell the Dealer to CANCEL the call; False when the result is there already.
 
-        As ``CallFuture.cancel``: with ``kill`` it ends when the Callee has.
+        As ``CallFuture.cancel``: with ``kill`` it ends when the Callee has. One that was not sent
+        yet never is, and is cancelled at once.
 
         Raises:
             LocalProtocolError: the mode is none of the three.
@@ -107,9 +110,9 @@ class AsyncCallFuture:
         if self._task.done():
             return False
         link = self._waiter.link
-        if mode == "kill":
-            return link is not None and self._engine.ask_to_cancel(link, self._waiter.request_id)
         if link is not None:
+            if mode == "kill":
+                return self._engine.ask_to_cancel(link, self._waiter.request_id)
             self._engine.give_up(link, self._waiter.request_id, mode)
         return self._task.cancel()
 
@@ -176,14 +179,14 @@ class AsyncProgressiveResults(AsyncIterator[Any]):
                 send, self._send = self._send, None
                 await send()
             waiter.rearm()
-            if not waiter.is_ready:
-                await asyncio.wait_for(asyncio.shield(waiter.future), self._timeout_s)
-        except TimeoutError:
-            self.close()
-            raise self._engine.timeout_of(self._procedure, self._timeout_s) from None
+            deadline = time.monotonic() + self._timeout_s
+            is_there = waiter.is_ready or await is_done_in_time(waiter.future, deadline)
         except BaseException:
             self.close()
             raise
+        if not is_there:
+            self.close()
+            raise self._engine.timeout_of(self._procedure, self._timeout_s)
         if waiter.parts:
             return value_of(waiter.parts.popleft())
         self._is_over = True

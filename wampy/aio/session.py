@@ -8,7 +8,8 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Ma
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self, cast
 
-from wampy.aio.engine import AsyncEngine, T
+from wampy.aio import raw
+from wampy.aio.establishing import AsyncEstablishing
 from wampy.aio.futures import (
     AsyncCallFuture,
     AsyncProgressiveResults,
@@ -16,6 +17,7 @@ from wampy.aio.futures import (
     AsyncWaiter,
 )
 from wampy.aio.handles import AsyncRegistration, AsyncSubscription
+from wampy.aio.waiting import is_set_in_time
 from wampy.auth import Authentication
 from wampy.durations import seconds_of
 from wampy.errors import (
@@ -25,6 +27,7 @@ from wampy.errors import (
     SessionClosed,
     as_declared,
 )
+from wampy.messages import Message
 from wampy.session.answering import payload_of
 from wampy.session.configuring import (
     PING_INTERVAL_S,
@@ -37,10 +40,10 @@ from wampy.session.futures import CallResult, value_of, whole_of
 
 if TYPE_CHECKING:
     from wampy.aio.meta import AsyncMeta
-    from wampy.session.questions import Question, Scope
+    from wampy.session.questions import Scope
 
 
-class AsyncSession(AsyncEngine):
+class AsyncSession(AsyncEstablishing):
     """A WAMP Session with a Router, for asyncio; the names are those of ``Session``.
 
     ``begin`` connects and joins; ``async with`` begins, and ends the Session. It belongs to the
@@ -53,9 +56,8 @@ class AsyncSession(AsyncEngine):
 
     Args:
         router, realm, authid, ticket, auth, reconnect, timeout, serializer, ping_interval, ca,
-            certificate, key: as for ``Session``.
+            certificate, key, proxy: as for ``Session``.
         on_join, on_leave, on_reconnect: as for ``Session``; called in the loop, or ``async def``.
-        proxy: none; it is there to say so.
 
     Raises:
         ConnectFailed, LocalProtocolError, TypeError, ValueError: an argument is wrong.
@@ -117,22 +119,39 @@ class AsyncSession(AsyncEngine):
     async def begin(self, timeout: float | None = None) -> None:
         """Connect and join the Realm. Does nothing on a Session that has begun.
 
+        Waits for ``on_join``, too, as long as there is time left.
+
         Raises:
             what ``Session`` and ``Session.begin`` raise.
         """
         self.check_usable()
-        if self._is_closing:
-            raise SessionClosed("the session has ended")
+        self._check_end()
         if self._is_begun:
             return
+        if self._is_beginning:
+            raise SessionClosed("another task begins the session at this moment")
+        deadline = time.monotonic() + (self._timeout_s if timeout is None else seconds_of(timeout))
+        self._is_beginning = True
         self._loop = asyncio.get_running_loop()
-        link = await self._connect(
-            time.monotonic() + (self._timeout_s if timeout is None else seconds_of(timeout))
-        )
+        try:
+            link = await self._connect(deadline)
+        finally:
+            self._is_beginning = False
+        try:
+            self._check_end()
+        except SessionClosed as error:
+            self.lose(link, error)
+            raise
         self._is_begun = True
         self._use(link)
-        self._call_back(self._on_join)
         self._keeper = asyncio.get_running_loop().create_task(self._keep())
+        self._hooks.call(self._on_join)
+        # The first time it belongs to the beginning; what lasts longer goes on beside it.
+        await self._hooks.wait(max(0.0, deadline - time.monotonic()))
+
+    def _check_end(self) -> None:
+        if self._is_closing:
+            raise SessionClosed("the session has ended")
 
     async def drain(self, timeout: float = 10.0) -> bool:
         """Give up what this Session offers and listens to, without losing a call; then ``end`` it.
@@ -151,6 +170,7 @@ class AsyncSession(AsyncEngine):
         """Leave: GOODBYE, then close. What waits for an answer gets SessionClosed.
 
         As ``Session.end``; but handlers that run are cancelled: ``drain`` first, if they must not.
+        Hooks have a second to end, and are cancelled then.
         """
         await self.close()
 
@@ -158,12 +178,8 @@ class AsyncSession(AsyncEngine):
         """Wait until the Session is over for good; whether it is. As ``Session.wait_closed``."""
         if self._is_forked:
             return True
-        try:
-            wait_s = None if timeout is None else seconds_of(timeout)
-            await asyncio.wait_for(self._over.wait(), wait_s)
-        except TimeoutError:
-            return False
-        return True
+        deadline = None if timeout is None else time.monotonic() + seconds_of(timeout)
+        return await is_set_in_time(self._over, deadline)
 
     async def __aenter__(self) -> Self:
         """Begin."""
@@ -317,14 +333,13 @@ class AsyncSession(AsyncEngine):
         if link is None:
             await self.post(lambda protocol: protocol.call_parts(*request), waiter, deadline)
             return
-        if waiter.is_done or not link.is_open:
-            return
-        await self.drained(link, deadline)
+        if link.is_open:
+            await self.drained(link, deadline)
         with self._lock:
             if not waiter.is_done and link.is_open:
                 link.post_locked(link.protocol.call_part(waiter.request_id, *request))
         self.flush(link)
-        # Otherwise nobody reads as long as the parts need no waiting.
+        # Otherwise nobody reads, or learns of the end, as long as the parts need no waiting.
         await asyncio.sleep(0)
 
     # ------------------------------------------------------------------ topics
@@ -385,7 +400,7 @@ class AsyncSession(AsyncEngine):
         invoke: str = "single",
         match: str = "exact",
         concurrency: int | None = None,
-        expected: tuple[type[BaseException], ...] = (),
+        expected: type[BaseException] | tuple[type[BaseException], ...] = (),
         replace: bool = False,
         progressive: bool = False,
         debug: bool = False,
@@ -440,11 +455,26 @@ class AsyncSession(AsyncEngine):
 
         return await self._answered(questions.flush_testaments(scope))
 
-    async def _answered(self, question: Question[T]) -> T:
-        kwargs = question.kwargs or {}
-        waiter = AsyncWaiter()
-        message = await self._call(waiter, question.procedure, question.args, kwargs, None, None)
-        return question.answer(value_of(message))
+    # ------------------------------------------------------------------ messages by hand
+
+    async def send(self, message: Message) -> Message:
+        """Send a message; what answers it comes by ``recv``. As ``Session.send``."""
+        return await raw.send(self, message)
+
+    async def recv(self, timeout: float | None = None) -> Message:
+        """Wait for the next message that belongs to one sent by ``send``; as ``Session.recv``.
+
+        Cancelled, it takes none away from who comes after it.
+        """
+        timeout_s = self._timeout_s if timeout is None else seconds_of(timeout)
+        return await raw.receive(self, timeout_s)
+
+    async def send_and_receive(
+        self, message: Message, timeout: float | None = None
+    ) -> Message | None:
+        """Send a message and wait for its answer; as ``Session.send_and_receive``."""
+        timeout_s = self._timeout_s if timeout is None else seconds_of(timeout)
+        return await raw.exchange(self, message, timeout_s)
 
 
 async def _each(parts: Iterable[Any] | AsyncIterable[Any]) -> AsyncIterator[Any]:

@@ -10,7 +10,7 @@ import binascii
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from wampy.errors import LocalProtocolError, RemoteProtocolError
+from wampy.errors import LocalProtocolError, RemoteProtocolError, kind_of
 from wampy.messages import Authenticate, Challenge
 
 
@@ -159,6 +159,19 @@ class TlsCertificate(Unbound):
         """Take note of WELCOME.Details; there is nothing to check."""
 
 
+def check_method(method: object) -> None:
+    """Check that this is a way to say who one is.
+
+    Raises:
+        LocalProtocolError: it is none; the text never shows it, for it may be a secret.
+    """
+    if isinstance(method, type) or not hasattr(method, "hello_details"):
+        what = f"the class {method.__name__}" if isinstance(method, type) else kind_of(method)
+        raise LocalProtocolError(
+            f"auth is {what}; expected one of wampy.auth, as Ticket(authid, ticket), or a list"
+        )
+
+
 def text_of(what: str, value: Any) -> str:
     """Give a text that is not empty.
 
@@ -166,7 +179,7 @@ def text_of(what: str, value: Any) -> str:
         LocalProtocolError: it is none, empty, or not to be had in UTF-8; the error never shows it.
     """
     if not isinstance(value, str):
-        raise LocalProtocolError(f"{what} is a {type(value).__name__}; expected a text")
+        raise LocalProtocolError(f"{what} is {kind_of(value)}; expected a text")
     if not value:
         raise LocalProtocolError(f"{what} is empty")
     try:
@@ -198,9 +211,7 @@ def text_in(challenge: Challenge, key: str) -> str:
     """
     value = (challenge.extra or {}).get(key)
     if not isinstance(value, str):
-        raise RemoteProtocolError(
-            f"CHALLENGE.Extra.{key} is a {type(value).__name__}; expected a text"
-        )
+        raise RemoteProtocolError(f"CHALLENGE.Extra.{key} is {kind_of(value)}; expected a text")
     return value
 
 
@@ -213,9 +224,7 @@ def number_in(challenge: Challenge, key: str, least: int, most: int) -> int:
     """
     value = (challenge.extra or {}).get(key)
     if type(value) is not int:
-        raise RemoteProtocolError(
-            f"CHALLENGE.Extra.{key} is a {type(value).__name__}; expected an integer"
-        )
+        raise RemoteProtocolError(f"CHALLENGE.Extra.{key} is {kind_of(value)}; expected an integer")
     if not least <= value <= most:
         raise RemoteProtocolError(f"CHALLENGE.Extra.{key} is {value}; expected {least} to {most}")
     return value

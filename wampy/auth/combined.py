@@ -6,7 +6,7 @@ import copy
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
-from wampy.auth.basic import Authentication
+from wampy.auth.basic import Authentication, check_method
 from wampy.auth.scram import DRAFT, SPEC
 from wampy.errors import LocalProtocolError
 from wampy.messages import Authenticate, Challenge
@@ -20,12 +20,19 @@ class AnyOf:
             others' one).
 
     Raises:
-        LocalProtocolError: none, two of a kind, or for several authids; or a Cryptosign that is
-            bound to the connection beside a Scram, which is not.
+        LocalProtocolError: none, two of a kind, or for several authids; something that is no
+            method; Anonymous beside others; or a Cryptosign that is bound to the connection
+            beside a Scram, which is not.
     """
 
     def __init__(self, methods: Sequence[Authentication]) -> None:
         self._methods = list(methods)
+        for method in self._methods:
+            check_method(method)
+        if len(self._methods) > 1 and not all(method.authmethods for method in self._methods):
+            raise LocalProtocolError(
+                "auth offers Anonymous() beside others; one is somebody or nobody: leave it out"
+            )
         names = [name for method in self._methods for name in method.authmethods]
         if not self._methods or len(names) != len(set(names)):
             raise LocalProtocolError(

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from wampy.auth.basic import check_offered, text_in, text_of, xor
-from wampy.errors import LocalProtocolError, RemoteProtocolError
+from wampy.errors import LocalProtocolError, RemoteProtocolError, kind_of
 from wampy.messages import Authenticate, Challenge
 
 #: Octets of a private key's seed, of a public key, of a challenge and of a connection's id.
@@ -147,7 +147,7 @@ class Cryptosign:
             return
         if self.channel_binding is None:
             raise RemoteProtocolError("CHALLENGE.Extra.channel_binding was not asked for")
-        got = f"is a {type(binding).__name__}"
+        got = f"is {kind_of(binding)}"
         if binding is None:
             got = "is missing"
         elif isinstance(binding, str):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Union
 
-from wampy.errors import RemoteProtocolError
+from wampy.errors import RemoteProtocolError, kind_of
 from wampy.messages.abort import Abort
 from wampy.messages.authenticate import Authenticate
 from wampy.messages.base import Message, Parser
@@ -98,7 +98,7 @@ def parse_message(fields: Any) -> Message:
     parser = _PARSERS.get(code) if type(code) is int else None
     if parser is None:
         # Not its repr where it is no small integer: that could be endless, or raise.
-        shown = code if type(code) is int and 0 <= code < 1 << 64 else f"a {type(code).__name__}"
+        shown = code if type(code) is int and 0 <= code < 1 << 64 else kind_of(code)
         raise RemoteProtocolError(f"{shown} is not the code of a message")
     return parser(fields)
 

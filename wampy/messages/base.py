@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 import msgspec
 
-from wampy.errors import RemoteProtocolError, SerializationError
+from wampy.errors import RemoteProtocolError, SerializationError, kind_of
 from wampy.ids import MAX_ID
 
 if TYPE_CHECKING:
@@ -92,10 +92,11 @@ def payload(
         SerializationError: Arguments is no list or tuple, or ArgumentsKw no mapping.
     """
     # The type first: what else there is may have no truth value, as an array of numpy has none.
-    if args is not None and not isinstance(args, (list, tuple)):
-        raise SerializationError(f"Arguments is a {type(args).__name__}; expected a list")
+    kind = type(args)
+    if kind is not tuple and kind is not list and not isinstance(args, (list, tuple, type(None))):
+        raise SerializationError(f"Arguments is {kind_of(args)}; expected a list")
     if kwargs is not None and type(kwargs) is not dict and not isinstance(kwargs, Mapping):
-        raise SerializationError(f"ArgumentsKw is a {type(kwargs).__name__}; expected a dict")
+        raise SerializationError(f"ArgumentsKw is {kind_of(kwargs)}; expected a dict")
     if kwargs:
         head.append(args or [])
         head.append(kwargs)

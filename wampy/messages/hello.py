@@ -8,6 +8,10 @@ from typing import Any, ClassVar, Self
 from wampy.messages import outgoing
 from wampy.messages.base import Details, Fields, Message
 
+#: Key of Details, one of wampy's own: a secret of the client's that is the same at each reconnect.
+#: Spec: Basic Profile, "Protocol Attributes"; custom ones begin with "_".
+CLIENT = "_wampy_client"
+
 
 class Hello(Message, frozen=True, kw_only=True, tag=1):
     """Ask the Router for a Session on a Realm.

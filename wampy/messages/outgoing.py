@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from wampy.errors import SerializationError
+from wampy.errors import SerializationError, kind_of
 from wampy.ids import MAX_ID
 from wampy.uris import uri_fault
 
 
 def _wrong(what: str, value: object, expected: str) -> SerializationError:
     """Name the type, never the value: it may be a secret."""
-    return SerializationError(f"{what} is a {type(value).__qualname__}; expected {expected}")
+    return SerializationError(f"{what} is {kind_of(value)}; expected {expected}")
 
 
 def identifier(what: str, value: Any, least: int = 1) -> int:
@@ -71,7 +71,7 @@ def uri(what: str, value: Any, match: str = "exact") -> str:
     Raises:
         SerializationError: it is none by the loose rule, or ``match`` is none of the three.
     """
-    if not isinstance(value, str):
+    if type(value) is not str and not isinstance(value, str):
         raise _wrong(what, value, "a URI")
     fault = uri_fault(value, match)
     if fault is not None:

@@ -8,6 +8,11 @@ from typing import Any, ClassVar, Self
 from wampy.messages import outgoing
 from wampy.messages.base import Details, Fields, Id, Message
 
+#: Where WELCOME.Details say how long a message the Router takes, in bytes: on WebSocket there is no
+#: other way to know. The built-in Router says so; others may.
+#: Spec: Basic Profile, "Messages", "Extensions": keys of an implementation are _[a-z0-9_]{3,}.
+MAX_MESSAGE_BYTES = "_max_message_bytes"
+
 
 class Welcome(Message, frozen=True, kw_only=True, tag=2):
     """Say that the Session is established.

@@ -4,6 +4,8 @@ With ``ppt_scheme`` in the options of a call, a publication or a result, its arg
 one: packed by ``ppt_serializer``, a table of ``args`` and ``kwargs``. Rules:
 
 - ``native`` (the default), ``json``, ``msgpack`` and ``cbor`` are packed and unpacked here;
+- what is packed holds the same values as any other payload, and with ``json`` no bytes, NaN or
+  infinity: the libraries would pack something else in their place, without a word;
 - what a program encrypts (``ppt_cipher``), or packs by a serializer of its own (``x_…``), it gives
   and gets as one argument of bytes, untouched;
 - what comes packed and cannot be unpacked is the sender's mistake: it ends no Session.
@@ -19,6 +21,7 @@ from typing import Any
 import msgspec
 
 from wampy.errors import LocalProtocolError, RemoteProtocolError, SerializationError
+from wampy.serializers import _culprit, _is_plain
 
 Arguments = tuple[Sequence[Any] | None, Mapping[str, Any] | None]
 _PREFIX = "ppt_"
@@ -45,7 +48,7 @@ def pack(
 
     Raises:
         LocalProtocolError: the options do not go together, or the serializer is not known.
-        SerializationError: it cannot pack the arguments.
+        SerializationError: it cannot pack the arguments; names the place.
     """
     scheme, name = options.get("ppt_scheme"), options.get("ppt_serializer", "native")
     if not scheme:
@@ -64,6 +67,11 @@ def pack(
             "your own"
         )
     payload: dict[str, Any] = {"args": list(args or ()), "kwargs": dict(kwargs or {})}
+    if name != "native":
+        for place, value in payload.items():
+            found = _unpackable(value, place, name)
+            if found is not None:
+                raise SerializationError(f"{what}: {name} cannot pack the arguments: {found}")
     try:
         return [packer[0](payload)], None
     except Exception as error:  # of three libraries, for whatever a program gave
@@ -110,6 +118,27 @@ def _codec(name: str) -> tuple[Callable[[Any], Any], Callable[[Any], Any]] | Non
                 return None
             return cbor2.dumps, cbor2.loads
     return None
+
+
+def _unpackable(value: Any, place: str, name: str) -> str | None:
+    """Say what a serializer would change or refuse of a list or table, and where it stands."""
+    if name == "json":
+        return _culprit(value, place, 0, name) or _octets(value, place)
+    return None if _is_plain(value, 0) else _culprit(value, place, 0, name)
+
+
+def _octets(value: Any, place: str) -> str | None:
+    """Say where the first bytes stand; WAMP's own spelling of them in JSON is not of this one."""
+    if isinstance(value, bytes | bytearray | memoryview):
+        return f"{place} is bytes, which only msgpack, cbor and native carry"
+    if isinstance(value, Mapping):
+        items: Any = value.items()
+    elif isinstance(value, list | tuple):
+        items = enumerate(value)
+    else:
+        return None
+    places = (_octets(item, f"{place}[{key!r:.40}]") for key, item in items)
+    return next((found for found in places if found is not None), None)
 
 
 def _as_it_is(value: Any) -> Any:

@@ -54,7 +54,9 @@ from wampy.messages import (
     Welcome,
     Yield,
 )
+from wampy.messages.hello import CLIENT
 from wampy.messages.outgoing import match_in
+from wampy.messages.welcome import MAX_MESSAGE_BYTES
 from wampy.options import (
     CallOptions,
     CancelMode,
@@ -152,6 +154,8 @@ class ClientProtocol:
         authentication: who we are; None is anonymous.
         agent: what HELLO tells of our software.
         roles: what HELLO tells of what we can do.
+        client: a secret that tells the built-in Router that a Session after a reconnect is by the
+            same client as the one before; None: say nothing of it.
     """
 
     def __init__(
@@ -161,6 +165,7 @@ class ClientProtocol:
         *,
         agent: str = "wampy",
         roles: Mapping[str, Any] | None = None,
+        client: str | None = None,
     ) -> None:
         self.state = SessionState.NEW
         self.session_id: int | None = None
@@ -173,6 +178,7 @@ class ClientProtocol:
         self._authentication = copy.copy(authentication or Anonymous())
         self._agent = agent
         self._roles = DEFAULT_ROLES if roles is None else roles
+        self._client = client
         #: Of requests.
         self.ids = IdSequence()
         self._pending: dict[int, int] = {}
@@ -184,6 +190,12 @@ class ClientProtocol:
     def channel_binding(self) -> str | None:
         """By what joining is to be bound to the TLS connection; None: it is not."""
         return self._authentication.channel_binding
+
+    @property
+    def max_message_bytes(self) -> int | None:
+        """How long a message the Router takes, as it has told in WELCOME; None: it has not."""
+        told = self.details.get(MAX_MESSAGE_BYTES)
+        return told if type(told) is int and told > 0 else None
 
     def bind(self, channel_id: bytes) -> None:
         """Take note of the TLS connection, before HELLO; where ``channel_binding`` says so."""
@@ -205,6 +217,8 @@ class ClientProtocol:
             "roles": self._roles,
             **self._authentication.hello_details(),
         }
+        if self._client is not None:
+            details[CLIENT] = self._client
         return Hello(realm=self._realm, details=details)
 
     def goodbye(self, reason: str = "wamp.close.normal") -> Goodbye:
@@ -349,32 +363,6 @@ class ClientProtocol:
         if kind is not None:
             self._forget(request_id)
         return None
-
-    def pass_over(self, request_id: int) -> None:
-        """Take note that the answer to a call came and could not be taken: it was too long."""
-        self._pending.pop(request_id, None)
-
-    def receive_again(self, message: Message) -> Reply | None:
-        """Take an answer of which it is not known whether it was taken: that was interrupted.
-
-        Returns:
-            what it means, whether or not it was pending; None: no answer, or none that may be taken
-            twice.
-        """
-        error, answer = None, None
-        if isinstance(message, Error):
-            args = message.args or ()
-            error = request_error(message.error, args, message.kwargs, message.details)
-        elif isinstance(message, Result) and (message.details or {}).get("progress"):
-            return None
-        elif type(message) in _ANSWERS and message.request_id:  # type: ignore[attr-defined]
-            answer = message
-        else:
-            return None
-        request_id: int = message.request_id  # type: ignore[attr-defined]
-        self._pending.pop(request_id, None)
-        self._given_up.pop(request_id, None)
-        return Reply(request_id, answer, error)
 
     def withdraw(self, request_id: int) -> None:
         """Take back a request that was made but never sent: its id is used again.

@@ -12,6 +12,7 @@ from typing import Any
 
 from wampy.errors import WampyError
 from wampy.router.config import Limits, Listener, Tls
+from wampy.transports.reasons import why_unusable
 
 _BACKLOG = 1024
 #: Looks of the kernel at a silent link, see ``_keep_alive``.
@@ -176,5 +177,6 @@ def _tls_context(files: Tls) -> ssl.SSLContext:
             context.load_verify_locations(files.client_ca)
             context.verify_mode = ssl.CERT_REQUIRED
     except (OSError, ssl.SSLError) as error:
-        raise ListenError(f"TLS: {files.certificate}, {files.key}: {error}") from error
+        why = why_unusable(error, str(files.certificate), str(files.key))
+        raise ListenError(f"TLS: {files.certificate}, {files.key}: {why}") from error
     return context

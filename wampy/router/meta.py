@@ -10,6 +10,7 @@ import inspect
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from wampy.errors import kind_of
 from wampy.messages import Goodbye
 from wampy.router.broker import lists_fault
 from wampy.router.calls import shown
@@ -289,7 +290,7 @@ def _by_match(table: PatternTable[Any]) -> dict[str, list[int]]:
 
 def _check(what: str, value: Any, kinds: tuple[type, ...]) -> None:
     if not isinstance(value, kinds) or type(value) is bool:
-        text = f"{what} is a {type(value).__name__}"
+        text = f"{what} is {kind_of(value)}"
         raise MetaError("wamp.error.invalid_argument", text)
 
 

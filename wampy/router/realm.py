@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
-from wampy.messages import Abort, Error, Publish, Result
+from wampy.messages import Abort, Error, Goodbye, Publish, Result
+from wampy.router.authentication.authenticator import ANONYMOUS
 from wampy.router.authorization import Decision, Role
 from wampy.router.broker import Broker, Subscription
 from wampy.router.calls import Outbox, Registration
@@ -84,6 +85,16 @@ class PlainPayloads:
         return list(message.args or ()), dict(message.kwargs or {})
 
 
+def _client_key(session: RouterSession) -> tuple[str, str | None] | None:
+    """Give what a client is known by after a reconnect; None: it did not say.
+
+    An anonymous one gets another authid each time.
+    """
+    if session.client is None:
+        return None
+    return session.client, None if session.authmethod == ANONYMOUS else session.authid
+
+
 @dataclass(frozen=True, slots=True)
 class RealmLimits:
     """What one session may hold, and what the Realm keeps.
@@ -129,6 +140,8 @@ class Realm:
         self.outbox = outbox
         self.payloads: Payloads = payloads or PlainPayloads()
         self.sessions: dict[int, RouterSession] = {}
+        #: Who told a secret to be known by after a reconnect; by that, and by who it is.
+        self._clients: dict[tuple[str, str | None], RouterSession] = {}
         #: Gives what else ``stats`` is to tell: what only the server knows.
         self.more_stats: Callable[[], dict[str, Any]] = dict
         self._rates = Rates(0.0, 0, 0)
@@ -168,6 +181,7 @@ class Realm:
     def join(self, session: RouterSession, now: float) -> dict[str, Any]:
         """Take a session in; gives WELCOME.Details, which the server sends before all else."""
         self._now = now
+        self._replace_former(session)
         session.role = self._roles.get(session.authrole) or Role(session.authrole, ())
         self.sessions[session.id] = session
         self._tell("wamp.session.on_join", [session.details()])
@@ -183,11 +197,29 @@ class Realm:
             },
         }
 
+    def _replace_former(self, session: RouterSession) -> None:
+        """End the former session of a client that has reconnected: it is a ghost.
+
+        A client has one connection at a time. Who it is has to be the same too: the secret alone
+        takes nothing from anybody.
+        """
+        key = _client_key(session)
+        if key is None:
+            return
+        former = self._clients.get(key)
+        if former is not None and former is not session:
+            details = {"message": "the same client has joined anew"}
+            self.outbox.close(former, Goodbye(details=details, reason="wamp.close.killed"))
+        self._clients[key] = session
+
     def leave(self, session: RouterSession, now: float) -> None:
         """Forget a session: its callers and callees are told, its testaments published."""
         if self.sessions.pop(session.id, None) is None:
             return
         self._now = now
+        key = _client_key(session)
+        if key is not None and self._clients.get(key) is session:
+            del self._clients[key]
         session.parked = None
         self.broker.leave(session)
         self.dealer.leave(session)

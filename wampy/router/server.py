@@ -24,6 +24,8 @@ import msgspec
 from wampy.errors import RemoteProtocolError, SerializationError
 from wampy.ids import MAX_ID
 from wampy.messages import Abort, Authenticate, Goodbye, Hello, Welcome
+from wampy.messages.hello import CLIENT
+from wampy.messages.welcome import MAX_MESSAGE_BYTES
 from wampy.router.authentication import Identity, Pending, Rejected
 from wampy.router.config import RouterConfig
 from wampy.router.connection import Connection
@@ -32,6 +34,7 @@ from wampy.router.listening import Listening, listen
 from wampy.router.poller import READ, Poller
 from wampy.router.realm import Realm
 from wampy.router.sessions import RouterSession
+from wampy.router.socket_connection import SocketConnection
 from wampy.router.wire import unpacked, wire_of
 from wampy.serializers import SERIALIZERS
 
@@ -228,9 +231,13 @@ class RouterServer:
                     logger.warning("refused %s: %d sessions", peer, self.limits.sessions)
                     sock.close()
                     continue
-                self._connections.add(Connection(self, sock, listening.listener, peer, self.now))
+                self.opened(SocketConnection(self, sock, listening.listener, peer, self.now))
 
         return accept
+
+    def opened(self, connection: Connection) -> None:
+        """Take in a connection that has come about."""
+        self._connections.add(connection)
 
     def closed(self, connection: Connection, why: str) -> None:
         """Take note that a connection has ended, and its Session with it."""
@@ -351,11 +358,13 @@ class RouterServer:
             authprovider=identity.authprovider,
             roles=(hello.details or {}).get("roles") or {},
             transport={"type": connection.listener.kind, "peer": connection.peer},
+            client=(hello.details or {}).get(CLIENT),
         )
         connection.session = session
         self._sessions[session_id] = connection
         details = self.realm.join(session, self.now)
-        details = {**details, **identity.welcome_details()}
+        limit = {MAX_MESSAGE_BYTES: self.limits.message_bytes}
+        details = {**details, **limit, **identity.welcome_details()}
         # The first message of the session, whatever its joining told others.
         connection.send_message(
             connection.wire.encode(Welcome(session_id=session_id, details=details))

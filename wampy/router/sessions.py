@@ -12,6 +12,10 @@ from wampy.router.authorization import Role
 _MOST_CUT_OFF = 100
 
 
+#: Characters of what a client tells itself by: fewer could be guessed, more is held for nothing.
+_CLIENT_LENGTHS = (16, 128)
+
+
 class RouterSession:
     """Who joined, and what it holds.
 
@@ -23,6 +27,8 @@ class RouterSession:
         calls: its own that are pending, by request id.
         cut_off: request ids of its progressive calls that ended before it had sent all of them.
         invocations: those that it has to answer, by request id.
+        client: a secret of the client's, the same after a reconnect; None: it told none. Never
+            passed on.
         parked: messages that wait behind one that an authorizer has to decide; None: none does.
     """
 
@@ -32,6 +38,7 @@ class RouterSession:
         "authprovider",
         "authrole",
         "calls",
+        "client",
         "cut_off",
         "features",
         "id",
@@ -56,6 +63,7 @@ class RouterSession:
         authprovider: str,
         roles: Mapping[str, Any],
         transport: Mapping[str, Any],
+        client: object = None,
     ) -> None:
         self.id = id
         self.authid = authid
@@ -64,6 +72,9 @@ class RouterSession:
         self.authprovider = authprovider
         self.roles = roles
         self.transport = transport
+        self.client: str | None = None
+        if isinstance(client, str) and _CLIENT_LENGTHS[0] <= len(client) <= _CLIENT_LENGTHS[1]:
+            self.client = client
         self.role: Role = Role(authrole, ())
         self.features = _features(roles, "callee")
         self.registrations: dict[int, Any] = {}

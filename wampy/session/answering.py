@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import logging
 import os
+import time
+import weakref
+from collections import deque
 from sys import is_finalizing
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from wampy.dispatch import Dispatcher
-from wampy.errors import LocalProtocolError, RequestTimeout, SessionClosed, WampyError
+from wampy.errors import Interrupted, LocalProtocolError, RequestTimeout, SessionClosed
 from wampy.protocol.passthru import is_packed
 from wampy.session.futures import CallResult
+from wampy.session.link import ROOM_S, STALL_S
 from wampy.session.locking import SessionLock
 
 if TYPE_CHECKING:
@@ -43,11 +47,20 @@ def options_of(value: Any) -> dict[str, Any]:
     return {}
 
 
+def _shown(value: Any) -> str:
+    try:
+        return repr(value)
+    except Exception:  # a program's own __repr__
+        return f"<{type(value).__name__}>"
+
+
 class Answering:
     """What Jobs use of a Session. Thread-safe; an answer nobody can take any more is dropped."""
 
     #: Of the Router.
     url: str
+    #: Whether plain handlers run in an event loop, which has other things to do as well.
+    is_in_loop = False
 
     def __init__(self) -> None:
         self._lock = SessionLock()
@@ -58,6 +71,9 @@ class Answering:
         self.subscriptions: list[Subscription] = []
         #: Made before a fork, seen after it: its threads are in the other process.
         self._is_forked = False
+        # What came for messages sent by hand; bounded, the oldest go first.
+        self._inbox: deque[Any] = deque(maxlen=10_000)
+        self._receivers: list[Waiter] = []
         _all.add(self)
 
     @property
@@ -131,8 +147,10 @@ class Answering:
         raise NotImplementedError
 
     def keep_locked(self, message: Any) -> None:
-        """Keep a message for who asked for messages by hand."""
-        raise NotImplementedError
+        """Keep a message, or an error, for who receives messages by hand."""
+        self._inbox.append(message)
+        for waiter in self._receivers:
+            waiter.wake()
 
     def welcomed_locked(self, link: Link) -> None:
         """Take note that a Link is joined."""
@@ -160,17 +178,12 @@ class Answering:
                 return
             try:
                 link.post_yield_locked(request_id, *payload_of(result), options_of(result))
-            except LocalProtocolError as error:
-                failure: WampyError | None = error
+            except Exception as error:  # LocalProtocolError, or what a program's own value raises
+                failure: Exception | None = error
             else:
                 failure = None
         if failure is not None:
-            self.dispatcher.count_error()
-            logger.error("the result of %s cannot be sent: %s", job.registration.uri, failure)
-            text = (
-                f"{type(failure).__name__}: the result of {job.registration.uri} "
-                f"cannot be sent: {failure}"
-            )
+            text = self.tell_unsent(job, "the result", failure)
             with self._lock:
                 link.invocations[request_id] = job
             self.answer_error(link, job, RUNTIME_ERROR, [text], {})
@@ -178,18 +191,72 @@ class Answering:
         if not job.is_inline:
             self.flush(link)
 
+    def tell_unsent(self, job: InvocationJob, what: str, failure: BaseException) -> str:
+        """Count and log what a handler gave and nobody can send; give the text for its caller."""
+        self.dispatcher.count_error()
+        uri = job.registration.uri
+        logger.error("%s of %s cannot be sent: %s", what, uri, failure)
+        return f"{type(failure).__name__}: {what} of {uri} cannot be sent: {failure}"
+
     def answer_progress(self, link: Link, job: InvocationJob, part: Any) -> None:
-        """Send a part of a result.
+        """Send a part of a result. In a thread it waits first while too much waits to be sent.
 
         Raises:
             LocalProtocolError: it cannot be sent.
+            Interrupted: the caller canceled meanwhile; once.
+            RequestTimeout: there was no room for STALL_S.
         """
+        if link.is_full:
+            self._await_room(link, job)
         with self._lock:
             if not link.is_joined or job.message.request_id not in link.invocations:
                 return
             options = {**options_of(part), "progress": True}
-            link.post_yield_locked(job.message.request_id, *payload_of(part), options)
+            try:
+                link.post_yield_locked(job.message.request_id, *payload_of(part), options)
+            except LocalProtocolError as error:
+                job.unsent = weakref.ref(error)
+                raise
         self.flush(link)
+
+    def _await_room(self, link: Link, job: InvocationJob) -> None:
+        """Wait in a handler's thread. Whoever reads may run the handler, but has given the turn up.
+
+        A task must not wait here, see ``part_sent``; nor a control procedure, which runs in the
+        thread that has the turn.
+        """
+        if self.is_in_loop or job.task is not None or job.registration.is_control:
+            return
+        deadline = time.monotonic() + STALL_S
+        while link.is_full:
+            if job.is_interrupted and not job.is_told:
+                job.is_told = True
+                raise Interrupted
+            now = self._check_room(deadline)
+            link.throttle(now + ROOM_S)
+
+    def _check_room(self, deadline: float) -> float:
+        """Give the time. Raises RequestTimeout: it is too late."""
+        now = time.monotonic()
+        if now > deadline:
+            raise RequestTimeout(f"the router at {self.url} takes nothing more")
+        return now
+
+    async def part_sent(self, link: Link) -> None:
+        """Let others have the loop, and wait while too much waits to be sent.
+
+        An ``async def`` handler may yield for ever without a wait of its own.
+
+        Raises:
+            RequestTimeout: there was no room for STALL_S.
+        """
+        import asyncio  # which is there, where this is called
+
+        await asyncio.sleep(0)
+        deadline = time.monotonic() + STALL_S
+        while link.is_full:
+            self._check_room(deadline)
+            await asyncio.sleep(ROOM_S)
 
     def answer_error(
         self,
@@ -206,9 +273,9 @@ class Answering:
                 return
             try:
                 link.post_error_locked(request_id, uri, args, kwargs)
-            except WampyError as error:
+            except Exception as error:  # LocalProtocolError, or what a program's own value raises
                 # Something in it cannot be sent: then at least its text, and why not more.
-                text = f"{uri}: {', '.join(map(repr, args))}"
+                text = f"{uri}: {', '.join(map(_shown, args))}"
                 text = f"{text[:_TEXT_CHARACTERS]} (cannot be sent as it is: {error})"
                 link.post_error_locked(request_id, RUNTIME_ERROR, [text], {})
         if not job.is_inline:

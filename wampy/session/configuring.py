@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from wampy.auth import Anonymous, Authentication, Ticket
+from wampy.auth.basic import check_method
 from wampy.durations import seconds_of
+from wampy.errors import LocalProtocolError, kind_of
 from wampy.protocol.session import ClientProtocol
 from wampy.serializers import SERIALIZERS
-from wampy.transports import ConnectOptions
+from wampy.transports import ConnectOptions, parse_url
 from wampy.uris import check_uri
 
 #: Seconds after which a quiet connection is asked whether it lives, and how long it may be silent.
 PING_INTERVAL_S = 10.0
 PING_TIMEOUT_S = 5.0
+
+#: Nobody guesses so many.
+_TOKEN_BYTES = 16
 
 Hook = Callable[[], Any] | None
 
@@ -47,6 +54,8 @@ def session_options(
     Raises:
         TypeError: the router has no URL; a timeout is no number.
         ValueError: there is no such serializer; a timeout is negative, or not a number.
+        LocalProtocolError: the interval is no number of seconds, or a hook nothing to call.
+        ConnectFailed: the URL is none.
     """
     url = router if isinstance(router, str) else getattr(router, "url", None)
     if not isinstance(url, str):
@@ -55,22 +64,48 @@ def session_options(
         hint = ": pip install 'wampy-stack[cbor]'" if serializer == "cbor" else ""
         raise ValueError(f"no serializer {serializer!r}, but {', '.join(SERIALIZERS)}{hint}")
     name: str = realm or getattr(router, "realm", None) or "realm1"
-    interval_s = seconds_of(ping_interval, "ping_interval")
+    for hook, called in zip(("on_join", "on_leave", "on_reconnect"), hooks, strict=True):
+        if called is not None and not callable(called):
+            raise LocalProtocolError(f"{hook} is {kind_of(called)}; expected a function")
+    check_ping_interval(ping_interval)
     ca, certificate, key, proxy = files
     on_join, on_leave, on_reconnect = hooks
+    token = os.urandom(_TOKEN_BYTES).hex() if reconnect else None
     return name, {
-        "url": url,
-        "protocol": lambda: ClientProtocol(name, method),
+        "url": parse_url(url).url,
+        "protocol": lambda: ClientProtocol(name, method, client=client_of(token)),
         "serializers": tuple(SERIALIZERS) if serializer is None else (serializer,),
         "has_secret": method.sends_secret,
         "reconnects": reconnect,
         "timeout_s": seconds_of(timeout),
-        "ping": (interval_s, min(PING_TIMEOUT_S, interval_s)),
+        "ping": (ping_interval, min(PING_TIMEOUT_S, ping_interval)),
         "options": ConnectOptions(ca=ca, certificate=certificate, key=key, proxy=proxy),
         "on_join": on_join,
         "on_leave": on_leave,
         "on_reconnect": on_reconnect,
     }
+
+
+def check_ping_interval(seconds: object) -> None:
+    """Check how long a connection may be quiet.
+
+    Raises:
+        LocalProtocolError: it is no number, negative, or endless.
+    """
+    is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+    if not is_number or not 0 <= seconds < math.inf:  # type: ignore[operator]
+        shown = repr(seconds) if is_number else kind_of(seconds)
+        raise LocalProtocolError(
+            f"ping_interval is {shown}; expected seconds, or 0 for no pings at all"
+        )
+
+
+def client_of(token: str | None) -> str | None:
+    """Give what tells a Router that it is us again; never the same for two that are alive.
+
+    A Session that was made before a fork may begin in both processes.
+    """
+    return None if token is None else f"{token}.{os.getpid()}"
 
 
 def method_of(
@@ -88,10 +123,11 @@ def method_of(
         return Anonymous() if authid is None or ticket is None else Ticket(authid, ticket)
     if authid is not None:
         raise TypeError("give auth, or authid and ticket")
-    if isinstance(auth, Sequence):
+    if isinstance(auth, Sequence):  # a text as well, whose characters are no methods
         from wampy.auth import AnyOf
 
         return AnyOf(auth)
+    check_method(auth)
     return auth
 
 

@@ -32,19 +32,15 @@ from wampy.errors import (
 from wampy.messages import Abort
 from wampy.protocol.session import ClientProtocol
 from wampy.session.answering import Answering
+from wampy.session.backoff import pauses_s
 from wampy.session.futures import Changes, Waiter
 from wampy.session.link import Link, link_over
 from wampy.session.reading import Turn
-from wampy.transports import Address, ConnectOptions, connect, parse_url
+from wampy.transports import ConnectOptions, connect, parse_url
 
 #: The name is part of the contract: shells and log configurations know it.
 logger = logging.getLogger("wampy.wamp.session")
 
-#: Seconds until the first retry of a reconnect, and the longest, on this machine and elsewhere.
-BACKOFF_S = 0.05
-BACKOFF_FACTOR = 1.6
-MAX_BACKOFF_LOCAL_S = 0.5
-MAX_BACKOFF_S = 5.0
 #: Seconds that one attempt to reconnect and join may take.
 ATTEMPT_S = 5.0
 #: Seconds that a GOODBYE may take to be answered.
@@ -52,14 +48,7 @@ FAREWELL_S = 1.0
 #: How long ``end`` waits for all of it, in seconds.
 END_S = 5.0
 #: So many ids of former Sessions are remembered.
-_FORMER_IDS = 10
-_LOCAL_HOSTS = ("localhost", "127.", "::1")
-
-
-def longest_backoff_s(address: Address) -> float:
-    """Give the longest pause between two attempts to connect: a Router nearby is back soon."""
-    host = address.host or "localhost"
-    return MAX_BACKOFF_LOCAL_S if host.startswith(_LOCAL_HOSTS) else MAX_BACKOFF_S
+FORMER_IDS = 10
 
 
 class Connecting(Answering):
@@ -117,7 +106,7 @@ class Connecting(Answering):
         #: Ends the Session for the main thread, which may be interrupted.
         self._ender: threading.Thread | None = None
         #: Our ids of before: of Sessions that the Router may not have missed yet.
-        self._former_ids: deque[int] = deque(maxlen=_FORMER_IDS)
+        self._former_ids: deque[int] = deque(maxlen=FORMER_IDS)
         self._last_failure: WampyError | None = None
         self._threads: list[threading.Thread] = []
         self._callbacks: deque[Callable[[], Any]] = deque()
@@ -196,6 +185,8 @@ class Connecting(Answering):
                 handle.is_active = False
                 handle.id = None
             self._changes.tell_locked()
+            for receiver in self._receivers:
+                receiver.wake()
             self._turn.wake_standby_locked()
         link.transport.abort()
         for pending, failure in settled:
@@ -221,8 +212,7 @@ class Connecting(Answering):
     def _come_back(self, lost: Link) -> Link | None:
         """Reconnect and join, until it works or the Session ends. The caller has the turn."""
         lost.close()
-        longest_s = longest_backoff_s(self._address)
-        delay_s = BACKOFF_S
+        pauses = pauses_s(self._address, random.random)
         while not self._closing.is_set():
             link = None
             try:
@@ -243,9 +233,7 @@ class Connecting(Answering):
                 self._call_back(self._on_join)
                 self._restore_in_background()  # calls on_reconnect
                 return link
-            # Jitter, so that a hundred Peers do not knock at the same moment.
-            self._closing.wait(delay_s * random.uniform(0.5, 1.0))
-            delay_s = min(delay_s * BACKOFF_FACTOR, longest_s)
+            self._closing.wait(next(pauses))
         return None
 
     def _restore_in_background(self) -> None:

@@ -90,10 +90,14 @@ class CallContext:
     def progress(self, *args: Any, **kwargs: Any) -> None:
         """Send a part of the result; nothing where the caller does not want that.
 
-        The same as ``yield`` in a handler, for one that cannot yield there.
+        The same as ``yield`` in a handler, for one that cannot yield there. In a thread it waits
+        while too much waits to be sent; in a task it cannot, and what is sent waits in memory:
+        there, yield.
 
         Raises:
             SerializationError, MessageTooLong: it cannot be sent.
+            Interrupted: it waited, and the caller canceled.
+            RequestTimeout: it waited, and the Router takes nothing more.
         """
         if self.wants_progress:
             job = self._job
@@ -102,7 +106,7 @@ class CallContext:
     @property
     def is_canceled(self) -> bool:
         """Whether nobody wants the result any more: the caller canceled, or the link is lost."""
-        return self._job.is_interrupted or not self._job.link.is_alive
+        return self._job.is_unwanted
 
     def check_canceled(self) -> None:
         """Raise where nobody wants the result any more: for loops that wait for nothing of wampy.

@@ -7,8 +7,9 @@ Rules, beside those of ``connecting``:
 - Every wait has a deadline, or ends when the connection or the Session does.
 - An exception may come out of any line in the main thread: Ctrl-C, a signal handler that raises.
   Whoever it concerns undoes what was half done, where the exception passes: ``post`` a request that
-  has no id on the wire yet, or cancels it; ``_wait_for`` gives the turn back, ``_read`` deals once
-  more with what the Router answered. See also ``transports.stream``, ``link``, ``reading``.
+  has no id on the wire yet, or cancels it; ``_wait_for`` gives the turn back, ``_read`` gives
+  a connection up of which nobody knows how many messages were dealt with. See also
+  ``transports.stream``, ``link``, ``reading``.
 - A signal handler runs in the middle of what it interrupted. A request of it that would have to
   wait for that is refused at once.
 """
@@ -23,7 +24,7 @@ from collections.abc import Callable, Sequence
 from threading import get_ident
 from typing import Any
 
-from wampy.dispatch import CURRENT
+from wampy.dispatch import current_to_wait
 from wampy.errors import (
     ConnectionLost,
     Interrupted,
@@ -33,9 +34,8 @@ from wampy.errors import (
     SessionClosed,
     WampyError,
 )
-from wampy.messages import Result
 from wampy.options import CancelMode
-from wampy.protocol.frames import Frame, FrameKind
+from wampy.protocol.frames import Frame
 from wampy.protocol.session import ClientProtocol
 from wampy.session.connecting import Connecting, logger
 from wampy.session.futures import CallFuture, FuturesLock, Waiter
@@ -125,6 +125,8 @@ class Engine(Connecting):
         self.check_usable()
         if self._lock.is_owned():
             raise _refusal()
+        if isinstance(pending, Waiter):
+            current_to_wait()  # before anything is sent; a CallFuture need not be waited for
         try:
             while True:
                 link = self._link
@@ -303,9 +305,10 @@ class Engine(Connecting):
 
         Raises:
             Interrupted: this is a handler's thread, and its caller has canceled the call; once.
+            LocalProtocolError: this is the event loop of ``async def`` handlers.
         """
         self.check_usable()
-        job = CURRENT.get()
+        job = current_to_wait()
         if type(job) is not InvocationJob or job.is_told:
             return self._wait_for(link, waiter, deadline)
         job.wait = (self, waiter)
@@ -409,32 +412,26 @@ class Engine(Connecting):
         """
         wait_s = min(timeout_s, link.tick_at - time.monotonic())
         frames: Sequence[Frame] = ()
-        others = None
         try:
+            before = link.transport.received_bytes
             frames = link.transport.receive(max(0.0, wait_s))
             now = time.monotonic()
+            if frames or link.transport.received_bytes != before:
+                link.heard(now)  # a part of a long message is a sign of life, too
             if frames:
-                link.heard(now)
-                if len(link.pending) > 1 and self._turn.owner == self._main:
-                    others = link.pending.copy()
                 take(self, link, frames)
             if now >= link.tick_at:
                 self._tick(link, now)
         except BaseException as error:
-            self._read_failed(link, frames, others, error)
+            self._read_failed(link, frames, error)
         return link.is_alive
 
-    def _read_failed(
-        self,
-        link: Link,
-        frames: Sequence[Frame],
-        others: dict[int, Waiter | CallFuture] | None,
-        error: BaseException,
-    ) -> None:
-        """Say why the connection is lost; or mend what a signal handler has interrupted.
+    def _read_failed(self, link: Link, frames: Sequence[Frame], error: BaseException) -> None:
+        """Say why the connection is lost; what comes out of a signal handler is for who called.
 
         Raises:
-            the error, if it came from a signal handler: it is for whoever called.
+            the error, if it came from a signal handler. The connection is given up then where the
+            handler came in the midst of dealing with what was read: nobody knows with how much.
         """
         is_ours = isinstance(error, ConnectionLost | ProtocolError) and not _is_refusal(error)
         is_mains = get_ident() == self._main and _is_handlers(error)
@@ -442,12 +439,8 @@ class Engine(Connecting):
             assert isinstance(error, WampyError)
             self.lose(link, link.fault or error)
         elif is_mains:
-            try:
-                is_mended = self._take_again(link, frames, others or {})
-            except Exception:  # as below: it was none of a signal handler's
-                logger.exception("reading from %s failed", self.url)
-                is_mended = False
-            if not is_mended:
+            if frames:
+                link.is_delivering = False
                 why = f"interrupted by {error!r} while the router's messages were dealt with"
                 self.lose(link, ConnectionLost(f"connection to {self.url} given up: {why}"))
             raise error
@@ -456,42 +449,6 @@ class Engine(Connecting):
             self.lose(link, ConnectionLost(f"connection to {self.url} given up: {error!r}"))
         else:
             raise error
-
-    def _take_again(
-        self, link: Link, frames: Sequence[Frame], others: dict[int, Waiter | CallFuture]
-    ) -> bool:
-        """Deal once more with answers of which it is not known whether they were dealt with.
-
-        Args:
-            link: read from.
-            frames: what came; dealing with it was interrupted.
-            others: what was pending then, if it was more than the request of this thread.
-
-        Returns:
-            whether it was answers only: all else must not be dealt with twice.
-        """
-        link.is_delivering = False
-        if any(kind is not FrameKind.MESSAGE for kind, _ in frames):
-            return False
-        messages = [link.serializer.decode(data) for _, data in frames]
-        settled = []
-        with self._lock:
-            for message in messages:
-                waiter = others.get(getattr(message, "request_id", 0))
-                reply = link.protocol.receive_again(message)
-                if reply is None:
-                    if type(message) is Result and (waiter is None or not waiter.takes_progress):
-                        continue  # a part that nobody takes
-                    return False
-                link.pending.pop(reply.request_id, None)
-                if isinstance(waiter, CallFuture):
-                    settled.append((waiter, reply))
-                elif waiter is not None and not waiter.is_done:
-                    waiter.settle(reply.message, reply.error)
-        for future, reply in settled:
-            future.resolve(reply.message, reply.error)
-        self.flush(link)
-        return True
 
     def _tick(self, link: Link, now: float) -> None:
         """Do what is due: pings, futures that nobody waits for, iterators that were dropped."""

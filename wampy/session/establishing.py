@@ -11,14 +11,14 @@ from wampy.durations import seconds_of
 from wampy.errors import (
     ConnectionLost,
     ProcedureAlreadyExists,
-    RequestError,
     SessionClosed,
     WampyError,
 )
 from wampy.session.connecting import logger
 from wampy.session.engine import Engine
 from wampy.session.futures import Waiter, value_of
-from wampy.session.handles import Handle, Registration, SetUp
+from wampy.session.handles import Handle, Registration, SetUp, check_bound_locked
+from wampy.session.restoring import Complaints, is_ghost, may_be_ghost, replace_ghost
 
 if TYPE_CHECKING:
     from wampy.session.questions import Question
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 #: A procedure that a former Session of ours still holds is asked for again so long, in seconds.
 GHOST_S = 2.0
-_GHOST_PAUSE_S = (0.002, 0.05)
+GHOST_PAUSE_S = (0.002, 0.05)
 #: Seconds between attempts to restore what could not be restored after a reconnect.
 RESTORE_PAUSE_S = 1.0
 
@@ -40,6 +40,7 @@ class Establishing(Engine):
         self._is_restoring = False
         #: Whether on_reconnect is to be called after the next round.
         self._is_back = False
+        self._complaints = Complaints()  # of the one thread that restores
 
     def set_up(self, handles: Sequence[Handle], timeout_s: float, *, ghost_s: float = 0.0) -> None:
         """Register and subscribe many in one go; they are restored after each reconnect.
@@ -60,6 +61,7 @@ class Establishing(Engine):
             if failures:
                 raise next(iter(failures.values()))
             with self._lock:
+                check_bound_locked(handles, self._link)
                 for handle in handles:
                     kept: list[Any] = (
                         self.registrations
@@ -80,7 +82,7 @@ class Establishing(Engine):
         """Send all requests, then wait for all answers; give what failed."""
         timeout_s = max(0.0, deadline - time.monotonic())
         ghost_until = time.monotonic() + ghost_s
-        pause_s, longest_s = _GHOST_PAUSE_S
+        pause_s, longest_s = GHOST_PAUSE_S
         failures: dict[Handle, WampyError] = {}
         left = list(handles)
         while left:
@@ -177,17 +179,14 @@ class Establishing(Engine):
             try:
                 failures = self._establish(left, time.monotonic() + self._timeout_s, GHOST_S)
             except WampyError as error:
-                logger.warning("registering again failed: %s", error)
                 failures = dict.fromkeys(left, error)
             except BaseException:  # no thread dies silently, and this one is still needed
                 logger.exception("registering again failed")
                 failures = dict.fromkeys(left, WampyError("see the log"))
+            self._complaints.tell(failures)
             for handle, failure in failures.items():
-                if isinstance(failure, ProcedureAlreadyExists) and self._is_our_ghost(handle):
-                    logger.warning("replacing %s, which a former session of ours holds", handle.uri)
-                    handle.replaces_ghost = True
-                elif isinstance(failure, RequestError):
-                    logger.error("cannot restore %s: %s", handle.uri, failure)
+                if may_be_ghost(failure) and self._is_our_ghost(handle):
+                    replace_ghost(handle)
             with self._restore_lock:
                 is_back, self._is_back = self._is_back, False
             if is_back:
@@ -207,7 +206,7 @@ class Establishing(Engine):
             callees = self._answered(questions.list_callees(registration))
         except WampyError:
             return False  # it may not be asked: then nobody is replaced
-        return bool(callees) and set(callees) <= set(self._former_ids)
+        return is_ghost(callees, self._former_ids)
 
     def _answered(self, question: Question[T]) -> T:
         """Call a procedure of the Router's own. Raises what a call raises."""

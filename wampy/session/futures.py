@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from concurrent.futures._base import FINISHED, PENDING
+from concurrent.futures._base import CANCELLED_AND_NOTIFIED, FINISHED, PENDING
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -287,7 +287,7 @@ class CallFuture(Future[Any]):
     def cancel(self, mode: CancelMode = "killnowait") -> bool:
         """Tell the Dealer to CANCEL the call; False when the result is there already.
 
-        Does not block.
+        True again where it is cancelled already. Does not block.
 
         Args:
             mode: ``killnowait``: the Callee is told, the future is cancelled at once. ``skip``: the
@@ -300,12 +300,16 @@ class CallFuture(Future[Any]):
             SessionClosed: this is the child of a fork: the call is the parent process's.
         """
         self._engine.check_usable()
-        if mode == "kill":
-            return self.link is not None and self._engine.ask_to_cancel(self.link, self.request_id)
         check_cancel_mode(mode)
+        if mode == "kill" and not self.cancelled():
+            return self.link is not None and self._engine.ask_to_cancel(self.link, self.request_id)
         if not super().cancel():
             return False
-        self.set_running_or_notify_cancel()
+        with self._condition:
+            if self._state == CANCELLED_AND_NOTIFIED:
+                # Before, by another thread, or by one of the callbacks above.
+                return True
+            self.set_running_or_notify_cancel()
         if self.link is not None:
             self._engine.give_up(self.link, self.request_id, mode)
         if self._followers:

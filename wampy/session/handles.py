@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from wampy.dispatch import Lane
-from wampy.errors import WampyError
+from wampy.errors import ConnectionLost, WampyError
+from wampy.options import check_concurrency, check_handler, checked_expected
 from wampy.session.arguments import Arguments
 from wampy.session.futures import Waiter
 
@@ -20,6 +21,9 @@ class Handle:
     """What Registration and Subscription share.
 
     ``is_active`` tells whether the Router knows it now; ``error`` why not, where it refused.
+
+    Raises:
+        TypeError, ValueError: what is said of the handler makes no sense.
     """
 
     def __init__(
@@ -30,6 +34,7 @@ class Handle:
         options: Mapping[str, Any],
         limit: int | None,
     ) -> None:
+        check_handler(uri, handler)
         self._session = session
         self.uri = uri
         self.handler = handler
@@ -61,6 +66,9 @@ class Handle:
 
     def undo_late_locked(self, link: Link, message: Any) -> None:
         """Undo what the Router has confirmed when nobody waited for it any more."""
+
+    def is_bound_locked(self, link: Link) -> bool:
+        """Whether it was confirmed on this very connection."""
         raise NotImplementedError
 
     def prepare_undoing(self) -> Callable[[ClientProtocol], Any] | None:
@@ -98,13 +106,14 @@ class Registration(Handle):
         *,
         limit: int | None = None,
         is_control: bool = False,
-        expected: tuple[type[BaseException], ...] = (),
+        expected: type[BaseException] | tuple[type[BaseException], ...] = (),
         is_debug: bool = False,
         is_progressive: bool = False,
     ) -> None:
+        check_concurrency(uri, limit)
         super().__init__(session, uri, handler, options, limit)
         self.is_control = is_control
-        self.expected = expected
+        self.expected = checked_expected(uri, expected)
         self.is_debug = is_debug
         self.is_progressive = is_progressive
 
@@ -127,6 +136,10 @@ class Registration(Handle):
         """Send UNREGISTER, unless another Registration of ours has the same id."""
         if message.registration_id not in link.registrations:
             link.post_locked(link.protocol.unregister(message.registration_id))
+
+    def is_bound_locked(self, link: Link) -> bool:
+        """Whether it was confirmed on this very connection."""
+        return self.id is not None and link.registrations.get(self.id) is self
 
     def prepare_undoing(self) -> Callable[[ClientProtocol], Any] | None:
         """Give what makes UNREGISTER; calls are answered until that is confirmed."""
@@ -194,6 +207,10 @@ class Subscription(Handle):
                 return  # it has the same id: who comes last undoes it
         link.post_locked(link.protocol.unsubscribe(subscription_id))
 
+    def is_bound_locked(self, link: Link) -> bool:
+        """Whether it was confirmed on this very connection."""
+        return self.id is not None and self in link.subscriptions.get(self.id, ())
+
     def prepare_undoing(self) -> Callable[[ClientProtocol], Any] | None:
         """Stop hearing events; give what makes UNSUBSCRIBE, for the last handler of the topic."""
         with self._session._lock:
@@ -260,6 +277,27 @@ class GivenUp(Waiter):
     def heir(self) -> Waiter:
         """Give itself."""
         return self
+
+
+def check_bound_locked(handles: Sequence[Handle], link: Link | None) -> None:
+    """See that what was confirmed is still there, before it is kept.
+
+    Between the confirmation and this, the connection may have been lost: what is not kept yet was
+    not marked then, and would be neither there nor restored.
+
+    Raises:
+        ConnectionLost: it was; all of them are inactive.
+    """
+    is_alive = link is not None and link.is_alive
+    if all(
+        not handle.is_active or (is_alive and link is not None and handle.is_bound_locked(link))
+        for handle in handles
+    ):
+        return
+    for handle in handles:
+        handle.is_active, handle.id = False, None
+    error = link.error if link is not None else None
+    raise ConnectionLost(str(error or "the connection was lost with what it had confirmed"))
 
 
 #: inspect.CO_COROUTINE and CO_ASYNC_GENERATOR; asking inspect itself touches much memory that

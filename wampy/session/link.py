@@ -10,7 +10,8 @@ A reconnecting Session makes a new Link; a Link that is lost stays so. Rules:
   leaves the outbox unnoticed: what is left of ``_piece`` follows from how much the transport has
   sent, and what changes together is written on lines without a call between them. The lock that is
   held while sending knows its thread: so who is interrupted can tell whether to give it back.
-- What waits to be sent is bounded: past QUEUED_BYTES, ``throttle`` makes callers wait.
+- What waits to be sent is bounded: past QUEUED_BYTES, ``throttle`` makes callers wait, and who
+  sends parts of a result. Whole results and errors are as many as there are handlers.
 """
 
 from __future__ import annotations
@@ -31,22 +32,26 @@ if TYPE_CHECKING:
     from wampy.session.futures import CallFuture, Waiter
     from wampy.session.handles import Registration, Subscription
     from wampy.session.jobs import InvocationJob
-    from wampy.transports import StreamTransport
+    from wampy.transports import Transport
 
 #: What may wait to be sent before callers have to wait, too.
 QUEUED_BYTES = 8 * 2**20
+#: How often who waits for room looks whether there is some, in seconds.
+ROOM_S = 0.02
 #: A Router that takes nothing for so long, in seconds, is lost.
 STALL_S = 30.0
 #: What the last message may take to go out, in seconds.
 LAST_S = 0.5
 #: So many calls that were answered before their last part are remembered.
 _ANSWERED_KEPT = 1000
+#: While something is on its way ahead of a ping, it is looked at this often in a ping's timeout.
+_LOOK = 0.1
 #: Bytes that are joined into one write.
 _WRITE_BYTES = 256 * 1024
 
 
 def link_over(
-    transport: StreamTransport,
+    transport: Transport,
     protocol: ClientProtocol,
     *,
     has_secret: bool,
@@ -76,7 +81,7 @@ def link_over(
     return Link(transport, protocol, ping_interval_s=ping[0], ping_timeout_s=ping[1])
 
 
-def _channel_id(transport: StreamTransport, binding: str) -> bytes:
+def _channel_id(transport: Transport, binding: str) -> bytes:
     """Give the id of the connection. Raises ConnectFailed: it has none."""
     channel_id = transport.channel_id()
     if channel_id is None:
@@ -102,7 +107,7 @@ class Link:
 
     def __init__(
         self,
-        transport: StreamTransport,
+        transport: Transport,
         protocol: ClientProtocol,
         *,
         ping_interval_s: float,
@@ -135,7 +140,7 @@ class Link:
         self._send_lock = SessionLock()
         #: Bytes ever put into the outbox, handshake included; and those that have left it.
         self.posted_bytes = transport.sent_bytes
-        self._taken_bytes = transport.sent_bytes
+        self._left_bytes = transport.sent_bytes
         #: What left the outbox last, and how many frames that are in it are in here, too.
         self._piece = b""
         self._twice = 0
@@ -145,6 +150,8 @@ class Link:
         self._ping_interval_s = ping_interval_s
         self._ping_timeout_s = ping_timeout_s
         self._is_asking = False
+        #: Where in all that was posted our ping begins, and up to where the other side has it.
+        self._ping_begins = self._taken_bytes = 0
         #: When the reading thread has to look at pings and deadlines, monotonic seconds.
         self.tick_at = time.monotonic() + (ping_interval_s or 3600.0)
         self._heard_at = time.monotonic()
@@ -157,6 +164,13 @@ class Link:
         that follows, other threads get the lock.
         """
         return self.is_joined and self.protocol.state is SessionState.ESTABLISHED
+
+    def joined_locked(self) -> None:
+        """Take note of WELCOME, and of how long a message the Router takes."""
+        self.is_joined = True
+        told = self.protocol.max_message_bytes
+        if told is not None:
+            self.transport.max_send_bytes = min(self.transport.max_send_bytes, told)
 
     # ------------------------------------------------------------------ out
 
@@ -311,27 +325,30 @@ class Link:
         while self._twice:
             del outbox[0]
             self._twice -= 1
-        left = self._taken_bytes - transport.sent_bytes
+        left = self._left_bytes - transport.sent_bytes
         if left:
             data = self._piece[-left:]
         elif len(outbox) == 1:
             data = outbox[0]
             size = len(data)
             self._piece = data
-            self._taken_bytes += size
+            self._left_bytes += size
             del outbox[0]
         elif outbox:
             data, count = self._join()
             size = len(data)
             self._piece = data
-            self._taken_bytes += size
+            self._left_bytes += size
             self._twice = count
             while self._twice:
                 del outbox[0]
                 self._twice -= 1
         else:
             return True
-        return transport.send(data, stall_s) == len(data)
+        is_all = transport.send(data, stall_s) == len(data)
+        if is_all:
+            self._piece = b""  # it may be long
+        return is_all
 
     def _join(self) -> tuple[bytes, int]:
         """Give the next frames in one, and how many they are; they stay in the outbox."""
@@ -353,7 +370,7 @@ class Link:
         """Send until nothing waits: the socket is slower than we are."""
         try:
             with self._send_lock:
-                while self._twice or self.outbox or self._taken_bytes != self.transport.sent_bytes:
+                while self._twice or self.outbox or self._left_bytes != self.transport.sent_bytes:
                     self._send_piece(STALL_S)
                 self._has_sender = False
             # What came after the last look, and before the line above.
@@ -363,15 +380,24 @@ class Link:
             self.fault = error
             self.transport.abort()
 
+    @property
+    def is_full(self) -> bool:
+        """Whether so much waits to be sent that who has more has to wait."""
+        return self.posted_bytes - self.transport.sent_bytes > QUEUED_BYTES and self.is_alive
+
     def throttle(self, deadline: float) -> bool:
         """Wait while too much waits to be sent; False when that lasts beyond the deadline."""
         while self.posted_bytes - self.transport.sent_bytes > QUEUED_BYTES and self.is_alive:
+            # Who sends gives the lock back when nothing is left: there is room before that.
+            remaining_s = deadline - time.monotonic()
             lock = self._send_lock
-            remaining = deadline - time.monotonic()
-            if remaining <= 0 or lock.is_owned():
+            if lock.is_owned():
                 return False
             try:
-                if not lock.acquire(timeout=remaining):
+                if (
+                    not lock.acquire(timeout=max(0.0, min(remaining_s, ROOM_S)))
+                    and remaining_s <= 0
+                ):
                     return False
             finally:
                 if lock.is_owned():
@@ -394,12 +420,15 @@ class Link:
         if not self._ping_interval_s or not self.is_joined:
             self.tick_at = now + (1.0 if self._ping_interval_s else 3600.0)
             return
+        if self._is_asking:
+            self._mind_what_is_ahead(now)
         quiet_s = now - self._heard_at
         if self._is_asking and quiet_s >= self._ping_interval_s + self._ping_timeout_s:
             raise ConnectionLost(
                 f"connection to {self.transport.url} lost: no sign of life for {quiet_s:.1f} s"
             )
         if quiet_s >= self._ping_interval_s and not self._is_asking:
+            self._ping_begins, self._taken_bytes = self.posted_bytes, self._count_taken()
             ping = self.transport.codec.ping()
             if ping is not None:
                 self.post_frame_locked(ping)
@@ -410,6 +439,24 @@ class Link:
             self._is_asking = True
         due = self._ping_interval_s + (self._ping_timeout_s if self._is_asking else 0.0)
         self.tick_at = self._heard_at + due
+        if self._is_asking and self._taken_bytes < self._ping_begins:
+            self.tick_at = min(self.tick_at, now + self._ping_timeout_s * _LOOK)
+
+    def _mind_what_is_ahead(self, now: float) -> None:
+        """Give the ping its whole time anew while what was sent ahead of it is being taken.
+
+        Nothing else that is taken is a sign of life: the kernel takes the ping of a Router that
+        hangs.
+        """
+        before = self._taken_bytes
+        if before < self._ping_begins:
+            self._taken_bytes = self._count_taken()
+            if self._taken_bytes > before:
+                self._heard_at = max(self._heard_at, now - self._ping_interval_s)
+
+    def _count_taken(self) -> int:
+        """Give how much of what was posted the other side's kernel has."""
+        return self.transport.sent_bytes - self.transport.under_way_bytes()
 
     # ------------------------------------------------------------------ the end
 

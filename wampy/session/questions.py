@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
 
-from wampy.errors import RemoteProtocolError
+from wampy.errors import RemoteProtocolError, kind_of
 from wampy.options import PublishOptions, check_options
 
 T = TypeVar("T")
@@ -43,7 +43,7 @@ class Question(Generic[T]):
             return self.read(value)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise RemoteProtocolError(
-                f"{self.procedure} answered with a {type(value).__name__} that means nothing: "
+                f"{self.procedure} answered with {kind_of(value)} that means nothing: "
                 f"{error!r:.200}"
             ) from error
 

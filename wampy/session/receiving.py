@@ -1,15 +1,25 @@
-"""What one read brought: settled under the lock, the rest done without it."""
+"""What one read brought: settled under the lock, the rest done without it.
+
+Rules:
+
+- what breaks the protocol ends the connection, after all that came before it was dealt with;
+- a message whose head is sound and whose payload cannot be taken, or that is too long, is somebody
+  else's fault, passed on by the Router: the call that it answers fails, the caller whose arguments
+  it has is told, an event is dropped. The connection lives, and so does what came beside it.
+"""
 
 from __future__ import annotations
 
 import logging
 from typing import TYPE_CHECKING, Any
 
-from wampy.errors import ConnectionLost, MessageTooLong, WampyError
-from wampy.messages import Call, Error, Invocation, Result
+import msgspec
+
+from wampy.errors import ConnectionLost, MessageTooLong, RemoteProtocolError, WampyError
+from wampy.messages import Message, Result
 from wampy.protocol import session as protocol
 from wampy.protocol.frames import FrameKind
-from wampy.protocol.heads import leading_integers
+from wampy.protocol.heads import HEAD_BYTES, addressee
 from wampy.session.jobs import CANCELED, INVALID_ARGUMENT, EventJob, InvocationJob
 from wampy.transports.frames import describe_close
 
@@ -33,20 +43,26 @@ def take(engine: Answering, link: Link, frames: list[Frame]) -> None:
         ConnectionLost, RemoteProtocolError: the connection is over with it.
     """
     batch = Batch(engine, link)
+    take_locked = batch.take_locked
     decode = link.serializer.decode
-    messages = [decode(data) for kind, data in frames if kind is FrameKind.MESSAGE]
+    messages: list[Any] | None
+    try:
+        messages = [decode(data) for kind, data in frames if kind is FrameKind.MESSAGE]
+    except RemoteProtocolError:
+        messages = None
+    # Not there, or each new error would have the first for its context, and that this frame.
+    if messages is None:
+        messages = _decoded_one_by_one(link, frames)
+        take_locked = batch.take_any_locked
     with engine._lock:
-        for message in messages:
-            batch.take_locked(message)
-        if len(messages) < len(frames):
-            for kind, payload in frames:
-                if kind is FrameKind.TOO_LONG:
-                    batch.take_too_long_locked(payload)
-                elif kind is FrameKind.PING:
-                    link.post_frame_locked(link.transport.codec.pong(payload))
-                elif kind is FrameKind.CLOSE:
-                    reason = describe_close(payload)
-                    batch.refuse(f"connection to {engine.url} lost: {reason}")
+        try:
+            for message in messages:
+                take_locked(message)
+            if len(messages) < len(frames):
+                batch.take_others_locked(frames)
+        except WampyError as error:
+            # What came before it has been settled, and is passed on all the same.
+            batch.error = batch.error or error
         # Who waits for the end of all that came has to see this before what was settled here.
         link.is_delivering = True
     try:
@@ -58,6 +74,33 @@ def take(engine: Answering, link: Link, frames: list[Frame]) -> None:
         raise batch.error
     if link.outbox:
         engine.flush(link)
+
+
+class NotTaken(msgspec.Struct, frozen=True):
+    """In place of a message that could not be decoded.
+
+    Attributes:
+        head: its ids; None where it is no message at all.
+        error: what is wrong with it.
+    """
+
+    head: Message | None
+    error: RemoteProtocolError
+
+
+def _decoded_one_by_one(link: Link, frames: list[Frame]) -> list[Any]:
+    """Give the messages, and a NotTaken in the place of each that cannot be decoded."""
+    serializer = link.serializer
+    messages: list[Any] = []
+    for kind, data in frames:
+        if kind is FrameKind.MESSAGE:
+            try:
+                messages.append(serializer.decode(data))
+            except RemoteProtocolError as error:
+                head = addressee(serializer.name, data[:HEAD_BYTES])
+                # Without its traceback, which has this very list in it.
+                messages.append(NotTaken(head, error.with_traceback(None)))
+    return messages
 
 
 class Batch:
@@ -102,24 +145,93 @@ class Batch:
         else:
             self._take_rare_locked(received)
 
-    def take_too_long_locked(self, payload: bytes) -> None:
-        """Take what is left of a message that was too long: whoever it concerns is told."""
+    def take_any_locked(self, message: Any) -> None:
+        """Take a message, or a NotTaken. Raises RemoteProtocolError: it is no message."""
+        if type(message) is not NotTaken:
+            self.take_locked(message)
+        elif message.head is None:
+            raise message.error
+        else:
+            self._pass_over_locked(
+                message.head,
+                RemoteProtocolError(f"the answer that came cannot be taken: {message.error}"),
+                f"the arguments cannot be taken: {message.error}",
+            )
+
+    def take_others_locked(self, frames: list[Frame]) -> None:
+        """Take the frames that are no messages, or too long ones."""
+        link = self._link
+        for kind, payload in frames:
+            if kind is FrameKind.TOO_LONG:
+                self._take_too_long_locked(payload)
+            elif kind is FrameKind.PING:
+                link.post_frame_locked(link.transport.codec.pong(payload))
+            elif kind is FrameKind.CLOSE:
+                reason = describe_close(payload)
+                self.refuse(f"connection to {self._engine.url} lost: {reason}")
+
+    def _take_too_long_locked(self, payload: bytes) -> None:
         link, size = self._link, int.from_bytes(payload[:8], "big")
-        numbers = leading_integers(link.serializer.name, payload[8:])
-        limit = link.transport.max_receive_bytes
-        what = f"{size} bytes, the limit is {limit}"
-        match numbers:
-            case (Result.WAMP_CODE, request_id, *_) | (Error.WAMP_CODE, Call.WAMP_CODE, request_id):
-                link.protocol.pass_over(request_id)
-                waiter = link.pending.pop(request_id, None)
-                error = MessageTooLong(f"the router sent a result of {what}")
+        what = f"{size} bytes, the limit is {link.transport.max_receive_bytes}"
+        head = addressee(link.serializer.name, payload[8:])
+        if head is None:
+            logger.warning("passed over a message of %s", what)
+        else:
+            self._pass_over_locked(
+                head,
+                MessageTooLong(f"the router sent a result of {what}"),
+                f"arguments of {what} of the callee",
+            )
+
+    def _pass_over_locked(self, head: Message, error: WampyError, reason: str) -> None:
+        """Deal with a message of which there is the head only: whoever it concerns is told.
+
+        Args:
+            head: see ``addressee``.
+            error: for who waits for it as an answer.
+            reason: for who sent it, or for the log.
+
+        Raises:
+            RemoteProtocolError: no such message may come now.
+        """
+        link = self._link
+        if type(head) is Result:
+            waiter = link.pending.get(head.request_id)
+            if waiter is not None and waiter.takes_progress:
+                # It may be a part, and more may follow.
+                head = Result(request_id=head.request_id, details={"progress": True})
+        received = link.protocol.receive(head)
+        match received:
+            case protocol.Reply():
+                waiter = link.pending.pop(received.request_id, None)
+                if not received.is_final:
+                    cancel = link.protocol.give_up(received.request_id)
+                    if cancel is not None:
+                        link.post_locked(cancel)
                 if waiter is not None and waiter.settle(None, error):
                     self._settled.append((waiter, None, error))
-            case (Invocation.WAMP_CODE, request_id, *_):
-                text = f"arguments of {what} of the callee"
-                link.post_error_locked(request_id, INVALID_ARGUMENT, [text], {})
-            case _:
-                logger.warning("passed over a message of %s", what)
+            case protocol.Invoked():
+                self._refuse_invocation_locked(received.invocation, reason)
+            case protocol.EventReceived():
+                subscriptions = link.subscriptions.get(received.event.subscription_id)
+                if subscriptions:
+                    logger.warning("an event of %s is dropped: %s", subscriptions[0].uri, reason)
+
+    def _refuse_invocation_locked(self, message: Any, reason: str) -> None:
+        """Answer a call whose arguments cannot be taken, or a part of them."""
+        link, request_id = self._link, message.request_id
+        job = link.invocations.get(request_id)
+        if job is not None:
+            link.answered_locked(request_id)
+            if job.parts is not None:
+                job.parts.lose_locked(RemoteProtocolError(reason))
+        elif request_id in link.answered_early:
+            return  # on its way when the answer was given
+        else:
+            registration = link.registrations.get(message.registration_id)
+            if registration is not None and registration.is_progressive:
+                link.note_answered_early(request_id)
+        link.post_error_locked(request_id, INVALID_ARGUMENT, [reason], {})
 
     def _take_reply_locked(self, received: Any) -> None:
         pending = self._link.pending
@@ -194,7 +306,7 @@ class Batch:
         link = self._link
         match received:
             case protocol.Joined():
-                link.is_joined = True
+                link.joined_locked()
                 self._engine.welcomed_locked(link)
             case protocol.Challenged():
                 link.post_locked(received.authenticate)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
@@ -129,9 +128,6 @@ class Session(Establishing):
             hooks=(on_join, on_leave, on_reconnect),
         )
         super().__init__(**wanted)
-        #: What came for messages sent by hand; bounded, the oldest go first.
-        self.inbox: deque[Any] = deque(maxlen=10_000)
-        self.inbox_waiters: list[Waiter] = []
         self._link = self._open(time.monotonic() + self._timeout_s)
 
     def __repr__(self) -> str:
@@ -536,12 +532,13 @@ class Session(Establishing):
         Args:
             topic: a URI, or a pattern.
             handler: called with the event's arguments, for one event after the other; may be
-                ``async def``. What it raises is logged.
+                ``async def``. What it raises is logged; what it returns or yields goes nowhere.
             match: ``exact``, ``prefix`` or ``wildcard``.
             timeout: seconds; default: the Session's.
             options: SUBSCRIBE.Options.
 
         Raises:
+            TypeError: the handler is no function; nothing was sent.
             RequestError, RequestTimeout, ConnectionLost, SessionClosed, LocalProtocolError.
         """
         wanted = subscription_options(topic, match, options)
@@ -559,7 +556,7 @@ class Session(Establishing):
         invoke: str = "single",
         match: str = "exact",
         concurrency: int | None = None,
-        expected: tuple[type[BaseException], ...] = (),
+        expected: type[BaseException] | tuple[type[BaseException], ...] = (),
         replace: bool = False,
         progressive: bool = False,
         debug: bool = False,
@@ -570,12 +567,15 @@ class Session(Establishing):
 
         Args:
             uri: of the procedure, or a pattern.
-            handler: called with the call's arguments; may be ``async def``; one that yields gives
-                progressive results. What it raises goes to the caller, by name and text.
+            handler: called with the call's arguments; may be ``async def``. One that yields gives
+                each part to a caller that wants progress, and to others what it returns, or the
+                last part where it returns nothing. What it raises goes to the caller, by name and
+                text.
             invoke: ``single``, ``roundrobin``, ``random``, ``first`` or ``last``.
             match: ``exact``, ``prefix`` or ``wildcard``.
             concurrency: how many calls of it run at once; default: as many as handlers run at all.
-            expected: exceptions that are the caller's fault, logged as a WARNING only.
+            expected: a class of exceptions, or several, that are the caller's fault: logged as a
+                WARNING only.
             replace: whether who offers it now loses it: for what a Session left behind. The
                 Router's, and not of the spec: Crossbar and the built-in Router do it.
             progressive: whether calls of it may come in parts (``call_parts``): the handler gets
@@ -585,6 +585,8 @@ class Session(Establishing):
             options: REGISTER.Options.
 
         Raises:
+            TypeError, ValueError: the handler is no function, ``concurrency`` no number from 1,
+                or ``expected`` no class of exceptions; nothing was sent.
             ProcedureAlreadyExists: somebody else offers it, and one of you as ``single``.
             RequestError, RequestTimeout, ConnectionLost, SessionClosed, LocalProtocolError.
         """
@@ -650,12 +652,6 @@ class Session(Establishing):
 
     # ------------------------------------------------------------------ messages by hand
 
-    def keep_locked(self, message: Any) -> None:
-        """Keep a message, or an error, for ``recv``."""
-        self.inbox.append(message)
-        for waiter in self.inbox_waiters:
-            waiter.wake()
-
     def send(self, message: Message) -> Message:
         """Send a message; what answers it comes by ``recv``.
 
@@ -678,6 +674,7 @@ class Session(Establishing):
 
         Raises:
             RequestTimeout: none came in time.
+            ConnectionLost, SessionClosed: none will come; or one that was sent is not answered.
         """
         return raw.receive(self, self._timeout_s if timeout is None else seconds_of(timeout))
 

@@ -1,11 +1,11 @@
-"""Connections to Routers: WebSocket and RawSocket, on TCP, TLS and unix sockets."""
+"""Connections to Routers: WebSocket and RawSocket, on TCP, TLS and unix sockets; and memory."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from wampy.transports.address import Address, ConnectOptions, parse_url
-from wampy.transports.stream import StreamTransport
+from wampy.transports.stream import StreamTransport, Transport
 
 _DIRECTLY = ConnectOptions()
 
@@ -15,7 +15,7 @@ def connect(
     serializers: Sequence[str],
     deadline: float,
     options: ConnectOptions = _DIRECTLY,
-) -> StreamTransport:
+) -> Transport:
     """Connect to a Router, the transport's handshake included.
 
     Args:
@@ -32,9 +32,13 @@ def connect(
         from wampy.transports.websocket import connect_websocket
 
         return connect_websocket(address, serializers, deadline, options)
+    if address.is_memory:
+        from wampy.transports.memory import MemoryTransport
+
+        return MemoryTransport(address, serializers)
     from wampy.transports.rawsocket import connect_rawsocket
 
     return connect_rawsocket(address, serializers, deadline, options)
 
 
-__all__ = ["Address", "ConnectOptions", "StreamTransport", "connect", "parse_url"]
+__all__ = ["Address", "ConnectOptions", "StreamTransport", "Transport", "connect", "parse_url"]

@@ -7,8 +7,8 @@ frames are read from a buffer. Rules:
 - A server's frames are never masked, a client's always are (RFC 6455, 5.1).
 - No extension is offered, so the reserved bits are zero and there is nothing to unpack.
 - What is not a frame raises RemoteProtocolError; the codec is not usable afterwards.
-- A message that is too long is no reason to end the connection: its bytes are passed over, and its
-  head is kept, which says whose answer it would have been.
+- A message that is too long is no reason to end the connection, in one piece or in many: its bytes
+  are passed over, and its head is kept, which says whose answer it would have been.
 """
 
 from __future__ import annotations
@@ -59,7 +59,8 @@ class WebSocketCodec:
         self._needed_bytes = 2
         self._fragments: list[bytes] | None = None
         self._fragments_bytes = 0
-        #: Of a message that is passed over: what is still to come, how much there is, its head.
+        #: Of a message that is passed over: what is still to come of this frame, how much of the
+        #: message has come, whether more pieces may come, its head.
         self._skip_bytes = 0
         self._skipped_bytes = 0
         self._skips_pieces = False
@@ -121,8 +122,7 @@ class WebSocketCodec:
                 length = int.from_bytes(data[start : start + width], "big")
                 start += width
                 if length > self._max_receive_bytes:
-                    if self._may_skip(data[position], length):
-                        self._skip_bytes = self._skipped_bytes = length
+                    if self._begin_skip(data[position], length):
                         data = self._skip(data[start:], frames)
                         position, available = 0, len(data)
                         continue
@@ -148,17 +148,32 @@ class WebSocketCodec:
             self._rest_bytes = available - position
         return frames
 
-    def _may_skip(self, first: int, length: int) -> bool:
-        """Whether a frame that is too long is a whole message, which can be passed over."""
-        is_message = first in (_FINAL | _BINARY, _FINAL | _TEXT) and self._fragments is None
-        return self._skips and is_message and length <= _MOST_SKIPPED_BYTES
+    def _begin_skip(self, first: int, length: int) -> bool:
+        """Begin to pass over a frame; False where it is no message, nor a piece that may come."""
+        opcode, is_within = first & 0x0F, self._fragments is not None
+        expected = (_CONTINUATION,) if is_within else (_TEXT, _BINARY)
+        if not self._skips or first & 0x70 or length > _MOST_SKIPPED_BYTES:
+            return False
+        if opcode not in expected:
+            return False
+        if not self._skips_pieces:
+            self._pass_over(b"".join(self._fragments or ()))
+        self._fragments = None if first & _FINAL else []
+        self._skip_bytes = length
+        self._skipped_bytes += length
+        return True
+
+    def _pass_over(self, pieces: bytes) -> None:
+        """Keep of a message only its head, and how long it is; ``pieces`` are what has come."""
+        self._skipped_bytes, self._head = len(pieces), pieces[:_HEAD_BYTES]
+        self._skips_pieces = True
 
     def _skip(self, data: bytes, frames: list[Frame]) -> bytes:
-        """Pass over a message; give what comes after it."""
+        """Pass over a frame; give what comes after it."""
         skipped = min(len(data), self._skip_bytes)
         self._head += data[: max(0, min(skipped, _HEAD_BYTES - len(self._head)))]
         self._skip_bytes -= skipped
-        if not self._skip_bytes:
+        if not self._skip_bytes and self._fragments is None:
             self._note_too_long(frames)
         return data[skipped:]
 
@@ -206,9 +221,7 @@ class WebSocketCodec:
         self._fragments_bytes += len(payload) + 1
         if self._fragments_bytes > self._max_receive_bytes:
             if self._skips:
-                whole = b"".join(self._fragments)
-                self._skipped_bytes, self._head = len(whole), whole[:_HEAD_BYTES]
-                self._skips_pieces = True
+                self._pass_over(b"".join(self._fragments))
                 self._fragments = []
                 return
             raise RemoteProtocolError(

@@ -8,13 +8,14 @@ from wampy.errors import ConnectFailed, RemoteProtocolError
 from wampy.protocol import rawsocket
 from wampy.protocol.frames import FrameKind
 from wampy.transports.address import Address, ConnectOptions
-from wampy.transports.stream import DeadlineSocket, StreamTransport, explain, open_socket
+from wampy.transports.reasons import hung_up, why_not_connected
+from wampy.transports.stream import DeadlineSocket, StreamTransport, open_socket
 
 #: The longest message that we take: 2**24 bytes, the most that RawSocket can say.
 _MAX_LENGTH_EXPONENT = 15
 MAX_RECEIVE_BYTES = 2**24
 #: The most that the three octets of a length can say.
-_MAX_FRAME_BYTES = 2**24 - 1
+MAX_SEND_BYTES = 2**24 - 1
 _SERIALIZER_IDS = {
     "json": rawsocket.SERIALIZER_JSON,
     "msgpack": rawsocket.SERIALIZER_MSGPACK,
@@ -56,7 +57,7 @@ def handshake_of(name: str) -> tuple[bytes, int]:
 
 def max_send_bytes(announced_bytes: int) -> int:
     """Give the longest message for a Router that has announced so much."""
-    return min(announced_bytes, _MAX_FRAME_BYTES)
+    return min(announced_bytes, MAX_SEND_BYTES)
 
 
 def connect_rawsocket(
@@ -82,9 +83,7 @@ def connect_rawsocket(
             guarded.send(request)
             octets = guarded.recv_exactly(rawsocket.HANDSHAKE_SIZE)
             if not octets:
-                raise ConnectFailed(
-                    address.url, "it hung up: perhaps it does not speak RawSocket there"
-                )
+                raise ConnectFailed(address.url, hung_up(address, options))
             reply = rawsocket.parse_handshake_reply(octets)
             if reply.serializer_id != serializer_id:
                 raise RemoteProtocolError("the router chose a serializer that was not offered")
@@ -94,7 +93,7 @@ def connect_rawsocket(
             continue
         except OSError as error:
             sock.close()
-            raise ConnectFailed(address.url, explain(error)) from error
+            raise ConnectFailed(address.url, why_not_connected(error, address, options)) from error
         except BaseException:
             sock.close()
             raise

@@ -16,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import select
 import socket
+import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Protocol
@@ -24,21 +25,23 @@ from wampy.errors import ConnectFailed, ConnectionLost
 from wampy.protocol.frames import Frame
 from wampy.transports.address import Address, ConnectOptions
 from wampy.transports.channel import channel_id_of
+from wampy.transports.reasons import explain, why_not_connected, why_unusable
 
 if TYPE_CHECKING:
     import ssl
 
-#: Bytes asked for in one read: dozens of messages, when so many are waiting.
+#: Bytes asked for in one read: dozens of messages, when so many are waiting. And the most, when
+#: long ones come: what does not fit is copied once more.
 _READ_BYTES = 65536
+_MOST_READ_BYTES = 2**20
 #: Reads while the socket has more, before the frames are handed on.
 _READS_AT_ONCE = 16
 #: Plain integers: what `socket` has are enums, and their arithmetic is Python code.
 _SEND_FLAGS = (int(socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL),)
 _RECEIVE_FLAGS = (int(socket.MSG_DONTWAIT),)
-_READ_SIZES = (_READ_BYTES,)
 _BOTH = int(socket.SHUT_RDWR)
 #: How long a Router whose queue of connections is full is given, in seconds, before the next try.
-_BACKLOG_PAUSE_S = 0.005
+BACKLOG_PAUSE_S = 0.005
 
 
 class Codec(Protocol):
@@ -66,8 +69,47 @@ class Codec(Protocol):
         """Give what is sent before the socket is closed; may be empty."""
 
 
+class Transport(Protocol):
+    """One connection to a Router, as a Link uses it; see StreamTransport."""
+
+    url: str
+    codec: Codec
+    serializer_name: str
+    max_send_bytes: int
+    max_receive_bytes: int
+    is_private: bool
+    #: How much has come; whole frames or not.
+    received_bytes: int
+
+    @property
+    def sent_bytes(self) -> int:
+        """How much of what was sent is waiting here no more."""
+
+    @property
+    def is_tls(self) -> bool:
+        """Whether it is TLS, up to the Router or what stands before it."""
+
+    def channel_id(self) -> bytes | None:
+        """Give what both ends know this TLS connection by; None where there is none."""
+
+    def receive(self, timeout_s: float) -> list[Frame]:
+        """Wait for whole frames, at most ``timeout_s``."""
+
+    def send(self, data: bytes, stall_s: float) -> int:
+        """Send whole frames; give how many bytes went out."""
+
+    def under_way_bytes(self) -> int:
+        """Give how much of that the other side has not taken yet."""
+
+    def abort(self) -> None:
+        """End the connection at once. Idempotent."""
+
+    def close(self) -> None:
+        """Give back what it holds. Idempotent."""
+
+
 class StreamTransport:
-    """One connection to a Router.
+    """One connection to a Router over a socket.
 
     Args:
         url: what was connected to, for errors.
@@ -98,7 +140,10 @@ class StreamTransport:
         self.max_send_bytes = max_send_bytes
         self.max_receive_bytes = max_receive_bytes
         self.is_private = is_private
-        #: How many bytes went out since the handshake.
+        #: How many octets came, of whole frames or not.
+        self.received_bytes = 0
+        self._read_sizes = (_READ_BYTES,)
+        #: How many octets the socket has taken since the handshake.
         self.sent_bytes = 0
         self._socket = sock
         #: What was read, and has not been unframed.
@@ -143,13 +188,16 @@ class StreamTransport:
                 else:
                     if not self._readable.poll(timeout_s * 1000.0):
                         return []
-                    (self._first,) = map(self._socket.recv, _READ_SIZES, _RECEIVE_FLAGS)
+                    (self._first,) = map(self._socket.recv, self._read_sizes, _RECEIVE_FLAGS)
             except BlockingIOError:
                 return []
             except (OSError, ValueError) as error:
                 raise ConnectionLost(f"connection to {self.url} lost: {explain(error)}") from error
             if not self._first:
                 raise ConnectionLost(f"connection to {self.url} lost: the router closed it")
+            count = len(self._first)
+            self.received_bytes += count
+            self._read_sizes = (_next_read(self._read_sizes[0], count),)
         try:
             frames = self.codec.feed(self._first)
         except BaseException:
@@ -175,7 +223,8 @@ class StreamTransport:
                         if not pieces[-1]:
                             break
             except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
-                pass
+                if wait_ms and not pieces:
+                    self.received_bytes += 1  # of a record that is not whole: nobody knows how many
             except ssl.SSLZeroReturnError:
                 pieces.append(b"")
             except OSError:
@@ -244,6 +293,10 @@ class StreamTransport:
             self.abort()  # as in _receive_tls: how much went out is not known
             raise
 
+    def under_way_bytes(self) -> int:
+        """Give how much the socket has taken and the other side has not."""
+        return under_way_bytes(self._socket)
+
     def abort(self) -> None:
         """End the connection at once; who waits in it gets ConnectionLost. Idempotent."""
         with contextlib.suppress(OSError):
@@ -254,6 +307,13 @@ class StreamTransport:
         """Give the descriptor back. Idempotent."""
         self.abort()
         self._socket.close()
+
+
+def _next_read(asked_bytes: int, got_bytes: int) -> int:
+    """Give how much to ask for next: more when all of it came, little again when little did."""
+    if got_bytes == asked_bytes:
+        return min(asked_bytes * 4, _MOST_READ_BYTES)
+    return asked_bytes if got_bytes * 8 > asked_bytes else _READ_BYTES
 
 
 class DeadlineSocket:
@@ -336,7 +396,7 @@ def open_socket(
             return _connect_unix(address.path, deadline), True
         sock = _connect_tcp(address, deadline)
     except OSError as error:
-        raise ConnectFailed(address.url, explain(error)) from error
+        raise ConnectFailed(address.url, why_not_connected(error, address, options)) from error
     try:
         if not address.is_secure:
             return sock, is_loopback(str(sock.getpeername()[0]))
@@ -346,7 +406,7 @@ def open_socket(
         raise
     except (OSError, ValueError) as error:
         sock.close()
-        raise ConnectFailed(address.url, explain(error)) from error
+        raise ConnectFailed(address.url, why_not_connected(error, address, options)) from error
 
 
 def _connect_unix(path: str, deadline: float) -> socket.SocketType:
@@ -361,7 +421,7 @@ def _connect_unix(path: str, deadline: float) -> socket.SocketType:
                 # The Router's backlog is full: a unix socket says so instead of waiting.
                 if time.monotonic() > deadline:
                     raise
-                time.sleep(_BACKLOG_PAUSE_S)
+                time.sleep(BACKLOG_PAUSE_S)
             else:
                 return sock
     except BaseException:
@@ -402,25 +462,30 @@ def tls_context(address: Address, options: ConnectOptions) -> ssl.SSLContext:
             # A pass phrase would be asked for on the terminal: an empty one fails instead.
             context.load_cert_chain(options.certificate, options.key, password=lambda: "")
     except OSError as error:
-        which = {"ca": options.ca, "certificate": options.certificate}[name]
-        key = f" with the key {options.key}" if name == "certificate" and options.key else ""
-        reason = f"{name} {which}{key} cannot be used: {explain(error)}"
-        raise ConnectFailed(address.url, reason) from error
+        which, key, own = options.ca, "", None
+        if name == "certificate":
+            which = own = options.certificate
+            key = f" with the key {options.key}" if options.key else ""
+        reason = why_unusable(error, own, options.key)
+        raise ConnectFailed(address.url, f"{name} {which}{key} cannot be used: {reason}") from error
     return context
+
+
+def under_way_bytes(sock: socket.SocketType) -> int:
+    """Give how much a socket has taken and the other side has not; 0 where that cannot be told.
+
+    For unix sockets it is more than was sent, but nothing when nothing is left.
+    """
+    try:
+        import fcntl
+        import termios
+
+        octets = fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(4))
+    except (ImportError, AttributeError, OSError, ValueError):
+        return 0  # not on this system, or it is closed
+    return int.from_bytes(octets, sys.byteorder)
 
 
 def is_loopback(host: str) -> bool:
     """Whether an address is this machine's own."""
     return host.startswith(("127.", "::ffff:127.")) or host == "::1"
-
-
-def explain(error: BaseException) -> str:
-    """Say why the system refused, in a few words."""
-    if isinstance(error, TimeoutError):
-        return "no answer in time"
-    verification = getattr(error, "verify_message", None)
-    if verification:
-        return f"its certificate is not trusted: {verification}"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror.lower()
-    return str(error) or type(error).__name__

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import websocket
@@ -11,20 +11,24 @@ import websocket
 from wampy.errors import ConnectFailed
 from wampy.transports.address import Address, ConnectOptions
 from wampy.transports.frames import WebSocketCodec
+from wampy.transports.proxy import parse_proxy, socks_refusal
+from wampy.transports.reasons import hung_up, why_not_connected
 from wampy.transports.stream import (
     DeadlineSocket,
     StreamTransport,
-    explain,
     open_socket,
     tls_context,
 )
 
 #: The longest message that a Router takes, as Crossbar has it by default; WebSocket has no way to
-#: ask.
+#: ask. One that takes less may say so in WELCOME.
 MAX_SEND_BYTES = 2**24
 #: The longest message that we take.
 MAX_RECEIVE_BYTES = 2**26
-_PROXIES = ("http", "socks4", "socks4a", "socks5", "socks5h")
+#: What websocket-client says of an answer without the right Upgrade, Connection or Accept.
+_INVALID = "Invalid WebSocket Header"
+#: And what we do.
+WRONG_ANSWER = "it does not speak WebSocket there: a wrong answer to the upgrade"
 SUBPROTOCOLS = {name: f"wamp.2.{name}" for name in ("msgpack", "json", "cbor")}
 
 
@@ -47,7 +51,7 @@ def connect_websocket(
     sock, is_private = open_socket(address, deadline, options)
     guarded = DeadlineSocket(sock, deadline)
     client: Any = websocket.WebSocket()
-    name = _shake_hands(client, address, serializers, sock, socket=guarded)
+    name = _shake_hands(client, address, serializers, options, sock, socket=guarded)
     return _transport(address, sock, name, is_private, guarded.rest)
 
 
@@ -58,20 +62,10 @@ def _connect_by_proxy(
 
     It waits up to the deadline for each answer, not for all of them together.
     """
-    from urllib.parse import unquote, urlsplit
-
-    parts = urlsplit(options.proxy or "")
-    if parts.scheme not in _PROXIES or not parts.hostname or not parts.port:
-        known = ", ".join(f"{scheme}://" for scheme in _PROXIES)
-        raise ConnectFailed(address.url, f"a proxy is one of {known} with host and port")
+    proxy = parse_proxy(address.url, options.proxy or "")
     refusal: type[Exception] = websocket.WebSocketProxyException
-    if parts.scheme != "http":
-        try:
-            from python_socks import ProxyError as refusal
-        except ImportError as error:
-            needed = f"a {parts.scheme}:// proxy needs python-socks: pip install 'wampy[proxy]'"
-            raise ConnectFailed(address.url, needed) from error
-    user = (unquote(parts.username), unquote(parts.password or "")) if parts.username else None
+    if proxy.is_socks:
+        refusal = socks_refusal(address.url, proxy)
     remaining_s = max(0.001, deadline - time.monotonic())
     # It takes TLS's settings apart itself, but not a context made by somebody else.
     sslopt = {"context": tls_context(address, options)} if address.is_secure else {}
@@ -81,21 +75,22 @@ def _connect_by_proxy(
             client,
             address,
             serializers,
+            options,
             None,
             timeout=remaining_s,
-            http_proxy_host=parts.hostname,
-            http_proxy_port=parts.port,
-            http_proxy_auth=user,
+            http_proxy_host=proxy.host,
+            http_proxy_port=proxy.port,
+            http_proxy_auth=proxy.user,
             http_no_proxy=["none.invalid"],  # else it asks the environment
             http_proxy_timeout=remaining_s,
-            proxy_type=parts.scheme,
+            proxy_type=proxy.scheme,
         )
     except refusal as error:
-        text = f"the proxy does not let us through: {error}"
-        raise ConnectFailed(address.url, text) from error
+        raise proxy.refuses(address.url, error) from error
     except ConnectFailed as error:
-        where = f"through the proxy at {parts.hostname}:{parts.port}"
-        raise ConnectFailed(address.url, f"{where}: {error.reason}") from error.__cause__
+        raise proxy.through(address.url, error.reason) from error.__cause__
+    except ValueError:  # not its cause: what cannot be said may be the password
+        raise proxy.cannot_be_told(address.url) from None
     # What goes through somebody else's machine is private with TLS only.
     return _transport(address, client.sock, name, address.is_secure, b"")
 
@@ -116,7 +111,12 @@ def _transport(
 
 
 def _shake_hands(
-    client: Any, address: Address, serializers: Sequence[str], sock: Any, **how: Any
+    client: Any,
+    address: Address,
+    serializers: Sequence[str],
+    options: ConnectOptions,
+    sock: Any,
+    **how: Any,
 ) -> str:
     """Upgrade; give the name of the serializer that the Router chose. Closes ``sock`` on failure.
 
@@ -125,56 +125,83 @@ def _shake_hands(
     """
     try:
         client.connect(
-            address.url,
-            subprotocols=[SUBPROTOCOLS[name] for name in serializers],
+            f"{address.scheme}://{address.authority}{address.path}",
+            # As a header: what it is told as subprotocols it looks for in the answer itself, and
+            # says no more than that it is invalid.
+            header={"Sec-WebSocket-Protocol": offered(serializers)},
             redirect_limit=0,
             # A client that is no browser has no origin.
             suppress_origin=True,
             **how,
         )
-        status = client.getstatus()
-        if status != 101:
-            raise ConnectFailed(address.url, f"the router answered with HTTP status {status}")
-        return chosen_name(address, client.getsubprotocol(), serializers)
+        return agreed(address, client.getheaders(), serializers)
     except websocket.WebSocketBadStatusException as error:
         _close(sock, client)
-        hint = "; is the path right?" if error.status_code == 404 else ""
-        raise ConnectFailed(
-            address.url, f"the router answered with HTTP status {error.status_code}{hint}"
-        ) from error
+        raise refused(address, error.status_code) from error
     except websocket.WebSocketException as error:
         _close(sock, client)
         if isinstance(error, websocket.WebSocketProxyException):
             raise
+        answer = client.handshake_response
+        if answer is not None and answer.status != 101:
+            raise refused(address, answer.status) from error  # it led elsewhere
         if isinstance(error, websocket.WebSocketTimeoutException):
             reason = "no answer in time"
         elif isinstance(error, websocket.WebSocketConnectionClosedException):
-            # So does Crossbar for a path that it does not know.
-            reason = "it hung up; is the path right, and does it speak WebSocket there?"
+            reason = hung_up(address, options)
+        elif str(error) == _INVALID:
+            reason = WRONG_ANSWER
         else:
             reason = f"it does not speak WebSocket there: {error}"
         raise ConnectFailed(address.url, reason) from error
     except OSError as error:
         _close(sock, client)
-        raise ConnectFailed(address.url, explain(error)) from error
+        raise ConnectFailed(address.url, why_not_connected(error, address, options)) from error
     except BaseException:
         _close(sock, client)
         raise
 
 
-def chosen_name(address: Address, chosen: str | None, serializers: Sequence[str]) -> str:
+def offered(serializers: Sequence[str]) -> str:
+    """Give the value of Sec-WebSocket-Protocol: the preferred one first."""
+    return ", ".join(SUBPROTOCOLS[name] for name in serializers)
+
+
+def refused(address: Address, status: int | None) -> ConnectFailed:
+    """Give the error for an answer to the upgrade that has another status than 101."""
+    hint = ""
+    if status == 404:
+        hint = "; is the path right?"
+    elif status is not None and 300 <= status < 400:
+        hint = ", which leads elsewhere; give the URL that it leads to"
+    return ConnectFailed(address.url, f"the router answered with HTTP status {status}{hint}")
+
+
+def agreed(address: Address, headers: Mapping[str, str], serializers: Sequence[str]) -> str:
     """Give the name of the serializer whose subprotocol the Router chose.
 
+    Args:
+        address: where the Router is.
+        headers: of its answer, with names in lower case.
+        serializers: names of those that were offered.
+
     Raises:
-        ConnectFailed: it is none of those that were offered.
+        ConnectFailed: it is none of them, or there is an extension, none of which were offered:
+            RFC 6455, 4.1.
     """
+    extensions = headers.get("sec-websocket-extensions", "").strip()
+    if extensions:
+        raise ConnectFailed(
+            address.url,
+            f"the router wants the WebSocket extension {extensions!r:.100}, and none was offered",
+        )
+    chosen = headers.get("sec-websocket-protocol", "").strip()
     for name in serializers:
-        if SUBPROTOCOLS[name] == (chosen or "").lower():
+        if SUBPROTOCOLS[name] == chosen.lower():
             return name
+    what = f"the subprotocol {chosen!r:.100}" if chosen else "no subprotocol"
     raise ConnectFailed(
-        address.url,
-        f"the router chose the subprotocol {chosen or 'none'!r}, offered were "
-        + ", ".join(SUBPROTOCOLS[name] for name in serializers),
+        address.url, f"the router chose {what}; offered were {offered(serializers)}"
     )
 
 

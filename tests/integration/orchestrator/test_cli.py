@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from wampy import Session
+from wampy import errors as wampy_errors
+
 WAMPY = [sys.executable, "-c", "from orchestrator.cli import main; main()"]
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -203,3 +206,32 @@ def test_the_order_of_start_in_three_ways(wampy):
     assert wampy("check", "--graph=mermaid").stdout.startswith("flowchart TD\n")
     assert wampy("check", "--graph=dot").returncode == 2
     assert wampy("check", "--graph=mermaid", "--json").returncode == 2
+
+
+def test_a_call_prints_each_part_where_they_are_asked_for(wampy, tmp_path, builtin_router):
+    def parts(to: int, step: int = 1):
+        for number in range(0, to, step):
+            yield {"number": number}
+        return "end"
+
+    def fails():
+        yield 1
+        raise wampy_errors.ApplicationError("com.example.cli.broken", ["in the middle"])
+
+    (tmp_path / ".wampy").mkdir()
+    access = {"url": builtin_router.unix_url, "realm": "realm1"}
+    access |= {"method": "ticket", "authid": None, "secret": None}
+    (tmp_path / ".wampy" / "tickets.json").write_text(json.dumps(access))
+    with Session(builtin_router.unix_url) as callee:
+        callee.register("com.example.cli.parts", parts)
+        callee.register("com.example.cli.fails", fails)
+        done = wampy("call", "--progress", "com.example.cli.parts", "3")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout == '{"number": 0}\n{"number": 1}\n{"number": 2}\n"end"\n'
+        done = wampy("call", "--progress", "com.example.cli.parts", "3", "--kw", "step=2")
+        assert done.stdout == '{"number": 0}\n{"number": 2}\n"end"\n'
+        assert wampy("call", "com.example.cli.parts", "3").stdout == '"end"\n'
+        done = wampy("call", "--progress", "com.example.cli.fails")
+        assert (done.returncode, done.stdout) == (1, "1\n")
+        assert "in the middle" in done.stderr
+        assert "Traceback" not in done.stderr

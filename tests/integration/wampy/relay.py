@@ -20,10 +20,14 @@ class Relay:
         port: of the Router, on this machine.
         is_tls: whether clients speak TLS with the relay.
         is_tls_behind: whether the relay speaks TLS with the Router, another one than with clients.
+        rate: how many bytes a second it passes on; 0: as many as come.
     """
 
-    def __init__(self, port: int, *, is_tls: bool = False, is_tls_behind: bool = False) -> None:
+    def __init__(
+        self, port: int, *, is_tls: bool = False, is_tls_behind: bool = False, rate: int = 0
+    ) -> None:
         self._target = port
+        self._rate = rate
         self._context = self._context_behind = None
         if is_tls_behind:
             self._context_behind = ssl.create_default_context(cafile=str(CERTIFICATE))
@@ -37,8 +41,12 @@ class Relay:
         self._passing.set()
         self._accepting = threading.Event()
         self._accepting.set()
+        self._pause = threading.Event()
         self._is_closed = False
         self._listener = socket.create_server(("127.0.0.1", 0))
+        if rate:
+            # What waits in between is neither side's any more.
+            self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, rate // 20)
         self.port: int = self._listener.getsockname()[1]
         self.accepted = 0
         threading.Thread(target=self._accept, daemon=True).start()
@@ -72,9 +80,11 @@ class Relay:
                 ready, _, _ = select.select([client, router], [], [], 0.1)
                 self._passing.wait()
                 for source in ready:
-                    data = source.recv(65536)
+                    data = source.recv(self._rate // 50 or 65536)
                     if not data:
                         return
+                    if self._rate:
+                        self._pause.wait(len(data) / self._rate)
                     (router if source is client else client).sendall(data)
 
     def cut(self, sides: tuple[str, ...] = ("client", "router")) -> None:
@@ -112,6 +122,7 @@ class Relay:
     def close(self) -> None:
         """End everything."""
         self._is_closed = True
+        self._pause.set()
         self._passing.set()
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)

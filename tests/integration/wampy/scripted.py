@@ -248,6 +248,20 @@ class ScriptedRouter:
             raise self._errors[0]
 
 
+class Awaited:
+    """The meta API of an AsyncSession, used as that of a Session is."""
+
+    def __init__(self, of: Any, run: Callable[..., Any]) -> None:
+        self._of = of
+        self._run = run
+
+    def __getattr__(self, name: str) -> Any:
+        member = getattr(self._of, name)
+        if callable(member):
+            return lambda *args, **kwargs: self._run(member, *args, **kwargs)
+        return Awaited(member, self._run)
+
+
 class Looped:
     """An AsyncSession with a loop of its own, used from other threads as a Session is."""
 
@@ -273,6 +287,24 @@ class Looped:
         if not callable(member):
             return member
         return lambda *args, **kwargs: self._run(member, *args, **kwargs)
+
+    @property
+    def meta(self) -> Awaited:
+        return Awaited(self._run(lambda: self._session.meta), self._run)
+
+    def __enter__(self) -> Looped:
+        try:
+            self.begin()
+        except BaseException:
+            self.end()
+            raise
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.end()
+
+    def __repr__(self) -> str:
+        return repr(self._session)
 
     def end(self) -> None:
         if not self._loop.is_closed():

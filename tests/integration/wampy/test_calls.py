@@ -480,6 +480,7 @@ def test_an_event_that_does_not_fit_is_logged_and_the_next_one_comes(
 # ---------------------------------------------------------------------- registering
 
 
+@pytest.mark.sockets
 def test_one_that_replaces_another(join: Join, uri: Uri, router: RealRouter) -> None:
     joe = {"authid": "joe", "ticket": TICKETS["joe"]}
     former, session = join(router.ticket_url, **joe), join(router.ticket_url, **joe)

@@ -87,9 +87,14 @@ def port(request: pytest.FixtureRequest) -> int:
     return int(request.getfixturevalue("crossbar_port"))
 
 
+def ca_for(url: str) -> str | None:
+    """Give whom to trust; a URL without TLS takes nobody."""
+    return str(CERTIFICATE) if url.startswith(("wss:", "tcps:")) else None
+
+
 def join_blocking(url: str, auth: Authentication, **options: Any) -> dict[str, Any]:
     with Session(
-        url, auth=auth, ca=str(CERTIFICATE), reconnect=False, timeout=10.0, **options
+        url, auth=auth, ca=ca_for(url), reconnect=False, timeout=10.0, **options
     ) as session:
         return dict(session.details)
 
@@ -97,7 +102,7 @@ def join_blocking(url: str, auth: Authentication, **options: Any) -> dict[str, A
 def join_async(url: str, auth: Authentication) -> dict[str, Any]:
     async def join() -> dict[str, Any]:
         async with AsyncSession(
-            url, auth=auth, ca=str(CERTIFICATE), reconnect=False, timeout=10.0
+            url, auth=auth, ca=ca_for(url), reconnect=False, timeout=10.0
         ) as session:
             return dict(session.details)
 

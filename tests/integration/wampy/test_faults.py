@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ import pytest
 import wampy
 from tests.conftest import RealRouter, free_port, open_node_config
 from tests.integration.wampy.relay import Relay
-from tests.support import wait_until
+from tests.integration.wampy.scripted import KINDS
+from tests.support import TIME_SCALE, wait_until
 from wampy import Session
 
 Join = Callable[..., Session]
@@ -138,6 +140,48 @@ def test_a_half_open_connection_is_found(
     between.cut()
     between.thaw()
     wait_until(lambda: session.is_joined and session.id != first_id)
+
+
+@pytest.mark.parametrize("kind", list(KINDS))
+@pytest.mark.parametrize("way", [ws, tcp])
+def test_a_long_message_on_a_slow_link_is_a_sign_of_life(
+    way: Callable[[Relay], str], kind: str, relay: Callable[..., Relay], join: Join, uri: Uri
+) -> None:
+    """Both ways: it takes several times as long as a silence may."""
+    join().register(uri("give"), lambda size: "x" * size)
+    join().register(uri("take"), len)
+    between = relay(rate=300_000)
+    session = KINDS[kind](way(between), timeout=30.0, ping_interval=0.3, reconnect=False)
+    session.begin()
+    try:
+        assert len(session.call(uri("give"), 400_000)) == 400_000
+        assert session.call(uri("take"), "x" * 400_000) == 400_000
+        between.freeze()
+        wait_until(lambda: not session.is_joined, message="the silence was not noticed")
+    finally:
+        between.cut()
+        between.thaw()
+        session.end()
+
+
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_a_connection_that_dies_within_a_long_message_is_found(
+    kind: str, relay: Callable[..., Relay], join: Join, uri: Uri
+) -> None:
+    """What waits to be sent, and what the kernel takes of it, is no sign of life."""
+    between = relay(rate=300_000)
+    with ThreadPoolExecutor(1) as pool:
+        session = KINDS[kind](ws(between), timeout=30.0, ping_interval=0.3, reconnect=False)
+        session.begin()
+        try:
+            between.freeze()
+            late = pool.submit(session.call, uri("take"), "x" * 10_000_000)
+            with pytest.raises(wampy.ConnectionLost, match="no sign of life"):
+                late.result(10.0 * TIME_SCALE)
+        finally:
+            between.cut()
+            between.thaw()
+            session.end()
 
 
 def test_an_idle_connection_that_breaks_before_begin_is_made_again(

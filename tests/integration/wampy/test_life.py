@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 import threading
@@ -12,10 +13,10 @@ from urllib.parse import urlsplit
 import pytest
 
 import wampy
-from tests.conftest import TICKETS, RealRouter
+from tests.conftest import TICKETS, RealCrossbar, RealRouter
 from tests.integration.wampy.relay import Relay
-from tests.support import wait_until
-from wampy import Session
+from tests.support import TIME_SCALE, wait_until
+from wampy import AsyncSession, Session
 
 Join = Callable[..., Session]
 Uri = Callable[[str], str]
@@ -62,7 +63,7 @@ def test_a_ghost_of_our_own_is_replaced(
     router: RealRouter,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The Router has not missed our former Session, which holds the procedure."""
+    """A Router has not missed our former Session, which holds the procedure; ours is told."""
     monkeypatch.setattr("wampy.session.establishing.GHOST_S", 0.3)
     between = relay(target=urlsplit(router.ticket_url).port)
     joe = {"authid": "joe", "ticket": TICKETS["joe"]}
@@ -72,9 +73,55 @@ def test_a_ghost_of_our_own_is_replaced(
     between.abandon()
     wait_until(lambda: session.is_joined and session.id != former)
     caller = join()
-    assert former in caller.meta.sessions.list()
+    if isinstance(router, RealCrossbar):
+        assert former in caller.meta.sessions.list()
     wait_until(lambda: registration.is_active)
     assert caller.call(uri("mine")) == "here"
+
+
+def test_the_built_in_router_ends_our_ghost_when_we_are_back(
+    builtin_router: RealRouter, uri: Uri, caplog: pytest.LogCaptureFixture
+) -> None:
+    """At once, for whoever it was: nobody in particular, too, and without asking for anything."""
+    between = Relay(builtin_router.port)
+    caller = Session(builtin_router.url, timeout=10.0)
+    session = Session(f"ws://127.0.0.1:{between.port}/ws", timeout=10.0)
+    with caller, session:
+        registration = session.register(uri("mine"), lambda: "here")
+        former = session.id
+        between.abandon()
+        wait_until(lambda: session.id not in (None, former) and registration.is_active)
+        assert former not in caller.meta.sessions.list()
+        assert caller.call(uri("mine")) == "here"
+    between.close()
+    assert "cannot restore" not in caplog.text
+
+
+def test_the_ghost_of_an_async_session_is_replaced(
+    relay: Callable[..., Relay],
+    join: Join,
+    uri: Uri,
+    router: RealRouter,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("wampy.aio.establishing.GHOST_S", 0.3)
+    between = relay(target=urlsplit(router.ticket_url).port)
+    caller = join()
+
+    async def story() -> None:
+        url = f"ws://127.0.0.1:{between.port}/ws"
+        async with AsyncSession(url, authid="joe", ticket=TICKETS["joe"], timeout=10.0) as session:
+            registration = await session.register(uri("mine"), lambda: "here")
+            former = session.id
+            between.abandon()
+            async with asyncio.timeout(20.0 * TIME_SCALE):
+                while session.id in (None, former) or not registration.is_active:
+                    await asyncio.sleep(0.01)
+            async with AsyncSession(router.url, timeout=10.0) as other:
+                assert await other.call(uri("mine")) == "here"
+
+    asyncio.run(story())
+    assert caller.call("wamp.registration.lookup", uri("mine")) is None
 
 
 def test_nobody_else_is_replaced(
@@ -163,6 +210,7 @@ session.end()
 """
 
 
+@pytest.mark.sockets
 def test_a_session_in_the_child_of_a_fork_says_so(router: RealRouter, uri: Uri) -> None:
     """And the parent's lives on."""
     result = subprocess.run(
@@ -175,6 +223,7 @@ def test_a_session_in_the_child_of_a_fork_says_so(router: RealRouter, uri: Uri) 
     assert result.stdout.split() == ["True", "0", "True"], result.stderr
 
 
+@pytest.mark.sockets
 def test_a_message_that_is_too_long_costs_no_session(
     router: RealRouter, join: Join, uri: Uri, monkeypatch: pytest.MonkeyPatch
 ) -> None:

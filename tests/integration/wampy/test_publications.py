@@ -16,6 +16,7 @@ Join = Callable[..., Session]
 Uri = Callable[[str], str]
 
 
+@pytest.mark.sockets
 def test_exclude_and_eligible(join: Join, uri: Uri, router: RealRouter) -> None:
     publisher, other = join(), join()
     known = join(router.ticket_url, authid="joe", ticket=TICKETS["joe"])

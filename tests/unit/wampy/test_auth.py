@@ -85,10 +85,10 @@ def test_a_salted_secret_is_derived_first():
 @pytest.mark.parametrize(
     ("extra", "words"),
     [
-        ({"challenge": 5}, "challenge is a int"),
-        ({"challenge": None}, "challenge is a NoneType"),
-        ({"salt": 5, "iterations": 1, "keylen": 32}, "salt is a int"),
-        ({"salt": "x", "iterations": 1}, "keylen is a NoneType"),
+        ({"challenge": 5}, "challenge is an int"),
+        ({"challenge": None}, "challenge is None"),
+        ({"salt": 5, "iterations": 1, "keylen": 32}, "salt is an int"),
+        ({"salt": "x", "iterations": 1}, "keylen is None"),
         ({"salt": "x", "iterations": "1", "keylen": 32}, "iterations is a str"),
         ({"salt": "x", "iterations": True, "keylen": 32}, "iterations is a bool"),
         ({"salt": "x", "iterations": 0, "keylen": 32}, "iterations is 0"),
@@ -149,19 +149,21 @@ def test_the_drafts_router_joins_octets_and_not_texts():
     ("extra", "words"),
     [
         ({"nonce": "abcd"}, "does not begin with ours"),
-        ({"nonce": 5}, "nonce is a int"),
-        ({"salt": 5}, "salt is a int"),
+        ({"nonce": 5}, "nonce is an int"),
+        ({"salt": 5}, "salt is an int"),
         ({"salt": "!"}, "salt is not 8 octets"),
         ({"salt": "AAAA"}, "salt is not 8 octets"),
         ({"kdf": "md5"}, "kdf is none"),
-        ({"kdf": None}, "kdf is a NoneType"),
+        ({"kdf": None}, "kdf is None"),
         ({"iterations": 1_000_001}, "iterations is 1000001"),
         ({"iterations": 100}, "iterations is 100"),
         ({"iterations": "4096"}, "iterations is a str"),
-        ({"kdf": "argon2id13"}, "memory is a NoneType"),
-        ({"kdf": "argon2id13", "memory": 256 * 1024 + 1}, "memory is 262145"),
+        ({"kdf": "argon2id13"}, "memory is None"),
+        ({"kdf": "argon2id13", "memory": 64 * 1024 + 1}, "memory is 65537"),
+        ({"kdf": "argon2id13", "memory": 8, "iterations": 4097}, "iterations is 4097"),
         ({"kdf": "argon2id13", "memory": 7}, "memory is 7"),
-        ({"kdf": "argon2id-13", "memory": 256 * 1024}, "passes over"),
+        ({"kdf": "argon2id-13", "memory": 513, "iterations": 4096}, "4096 passes over 513 KiB"),
+        ({"kdf": "argon2id-13", "memory": 64 * 1024, "iterations": 33}, "33 passes over 65536"),
         ({"kdf": "argon2id-13", "memory": 8, "iterations": 3}, "passes over"),
     ],
 )
@@ -169,6 +171,16 @@ def test_a_hostile_router_gets_no_proof(extra, words):
     client = Scram("joe", "secret")
     with pytest.raises(RemoteProtocolError, match=words):
         client.authenticate(challenge_to(client, **extra))
+
+
+@pytest.mark.parametrize(("iterations", "memory"), [(4096, 512), (2, 19 * 1024), (3, 64 * 1024)])
+def test_what_honest_routers_ask_is_computed(iterations, memory):
+    """As Autobahn and Crossbar derive, as OWASP and as RFC 9106 advise."""
+    from wampy.auth.scram import _costs
+
+    extra = {"kdf": "argon2id13", "iterations": iterations, "memory": memory}
+    challenge = challenge_to(Scram("joe", "secret"), **extra)
+    assert _costs(challenge) == ("argon2id13", iterations, memory)
 
 
 def test_our_own_nonce_alone_is_no_answer():

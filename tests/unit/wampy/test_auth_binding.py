@@ -78,7 +78,7 @@ def test_a_wrong_binding_is_refused_and_the_right_ones_named(wrong: Any) -> None
     [
         ({"channel_binding": None}, "is missing; tls-unique was asked for"),
         ({"channel_binding": "tls-exporter"}, "is another one; tls-unique was asked for"),
-        ({"channel_binding": 5}, "is a int; tls-unique was asked for"),
+        ({"channel_binding": 5}, "is an int; tls-unique was asked for"),
     ],
 )
 def test_a_router_that_leaves_the_binding_out_gets_no_signature(

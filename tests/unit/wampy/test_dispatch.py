@@ -198,6 +198,44 @@ def test_cancelling(make: Callable[..., Dispatcher]) -> None:
     assert dispatcher.in_flight == 0
 
 
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_coroutine_that_the_busy_loop_has_not_begun_is_cancelled(
+    make: Callable[..., Dispatcher], is_first: bool
+) -> None:
+    """Wherever it is on its way there; it never begins."""
+    import asyncio
+
+    dispatcher, lane = make(), Lane("a", is_async=True)
+    busy, release = threading.Event(), threading.Event()
+    begun: list[int] = []
+
+    async def hold() -> None:
+        busy.set()
+        release.wait(10.0)
+
+    async def late() -> None:
+        begun.append(1)
+
+    victim = Recorded(lane, late)
+    if is_first:
+        # Cancelled by its own run: after it was taken, before there is any loop.
+        victim.function = lambda: (dispatcher.cancel(victim), late())[1]
+        dispatcher.submit(victim)
+        dispatcher.run_quick(nothing)
+    else:
+        dispatcher.submit(Recorded(lane, hold))
+        dispatcher.run_quick(nothing)
+        assert busy.wait(5.0)
+        dispatcher.submit(victim)
+        dispatcher.run_quick(nothing)
+        assert not dispatcher.cancel(victim)
+        release.set()
+    assert dispatcher.wait_idle(5.0)
+    assert victim.outcome is not None
+    assert isinstance(victim.outcome[1], asyncio.CancelledError)
+    assert begun == []
+
+
 def test_a_job_that_raises_is_logged_and_the_thread_lives(
     make: Callable[..., Dispatcher], caplog: pytest.LogCaptureFixture
 ) -> None:

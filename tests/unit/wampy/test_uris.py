@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from wampy.errors import LocalProtocolError
-from wampy.uris import _known_fault, check_uri, is_pattern, is_uri, uri_fault
+from wampy.uris import _MOST_KEPT, _fine, check_uri, is_pattern, is_uri, uri_fault
 
 
 @pytest.mark.parametrize("uri", ["a", "com.example.now", "A-b.Ü", "callee_application_entrypoint"])
@@ -57,13 +57,22 @@ def test_what_is_wrong_with_a_uri_can_be_asked():
 def test_long_texts_are_judged_and_neither_kept_nor_repeated():
     """Others send them: 4,096 of some megabytes each would never be given back."""
     long = "a" * 100_000
-    kept = _known_fault.cache_info().currsize
+    kept = set(_fine)
     assert uri_fault(long) is None
     fault = uri_fault(long + "..b")
     assert fault is not None
     assert "is not a URI" in fault
     assert len(fault) < 300
-    assert _known_fault.cache_info().currsize == kept
+    assert _fine == kept
+
+
+def test_what_is_kept_is_bounded_and_fine_as_it_is_only():
+    for number in range(2 * _MOST_KEPT + 5):
+        assert uri_fault(f"com.example.u{number}") is None
+        assert len(_fine) <= _MOST_KEPT
+    assert uri_fault("com..example", "wildcard") is None
+    assert uri_fault("com..example") is not None
+    assert uri_fault("com.example", "regex") is not None
 
 
 def test_there_are_three_ways_to_match():

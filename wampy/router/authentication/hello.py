@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from wampy.errors import kind_of
 from wampy.router.authentication.outcomes import PROTOCOL_VIOLATION, Rejected
 
 #: So many characters an authid may have: SCRAM looks at each of them, for whoever asks.
@@ -67,5 +68,5 @@ def violation(what: str, value: object, expected: str) -> Rejected:
     """Say what is wrong with HELLO.Details; the type, never the value."""
     return Rejected(
         PROTOCOL_VIOLATION,
-        f"HELLO.Details.{what} has a {type(value).__name__}; expected {expected}",
+        f"HELLO.Details.{what} has {kind_of(value)}; expected {expected}",
     )

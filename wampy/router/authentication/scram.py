@@ -17,6 +17,7 @@ from wampy.auth.scram import (
     MAX_ITERATIONS,
     MAX_MEMORY_KIB,
     MAX_PASSED_KIB,
+    MAX_PASSES,
     MIN_ITERATIONS,
     MIN_PASSED_KIB,
     PBKDF2,
@@ -121,7 +122,7 @@ class ScramMethod(Method):
             "iterations",
             DEFAULT_ITERATIONS[kdf] if iterations is None else iterations,
             MIN_ITERATIONS if kdf == PBKDF2 else 1,
-            MAX_ITERATIONS,
+            MAX_ITERATIONS if kdf == PBKDF2 else MAX_PASSES,
         )
         if kdf == PBKDF2:
             memory_kib = None

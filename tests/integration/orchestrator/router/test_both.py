@@ -344,7 +344,8 @@ def test_an_answer_that_is_none_lets_nobody(router: Started, answer: Any) -> Non
 
 
 @pytest.mark.parametrize("way", ["wss", "tcps", "unix"])
-def test_a_message_beyond_the_size_is_not_taken(router: Started, way: str) -> None:
+def test_a_message_beyond_the_size_is_not_taken(router: Started, way: str, kind: str) -> None:
+    """Nor sent, where the Router has said how much it takes: that costs the call alone."""
     options: dict[str, Any] = {"ca": str(CERTIFICATE)}
     if way == "unix":
         credential = router.launch.principals.peer
@@ -358,9 +359,15 @@ def test_a_message_beyond_the_size_is_not_taken(router: Started, way: str) -> No
         peer.register(AUTHORIZER, lambda *args: True)
         peer.register("com.example.length", len)
         assert session.call("com.example.length", "x" * 60_000) == 60_000
+        first = session.id
         with pytest.raises(wampy.WampyError) as raised:
             session.call("com.example.length", "x" * 70_000)
         assert not isinstance(raised.value, wampy.RequestTimeout)
+        if way != "wss" or kind == "builtin":
+            assert isinstance(raised.value, wampy.MessageTooLong)
+            assert "takes at most 65536" in str(raised.value)
+            assert session.call("com.example.length", "x") == 1
+            assert session.id == first
 
 
 # ---------------------------------------------------------------------- TLS

@@ -16,6 +16,7 @@ import pytest
 import wampy
 from tests.integration.wampy.relay import CERTIFICATE, KEY
 from tests.integration.wampy.router.clients import connect
+from tests.integration.wampy.scripted import KINDS
 from tests.support import TIME_SCALE, wait_until
 from wampy.router.authentication import Authenticator
 from wampy.router.config import Listener, RouterConfig, Tls
@@ -492,3 +493,23 @@ def test_a_timeout_counts_from_the_call_though_the_loop_has_slept(make_router, c
     caller.send(48, 1, {"timeout": 50}, "com.slow")
     assert caller.recv()[:5:4] == [8, "wamp.error.timeout"]
     assert due[0] < 0.2
+
+
+@pytest.mark.parametrize("kind", list(KINDS))
+@pytest.mark.parametrize(("way", "limit"), [("ws", 50_000), ("tcp", 32_768), ("unix", 32_768)])
+def test_how_long_a_message_may_be_is_told(make_router, kind, way, limit):
+    """A Session refuses what is longer before it is sent, names size and limit, and lives."""
+    session = KINDS[kind](url_of(make_router(message_bytes=50_000), way), timeout=10.0)
+    session.begin()
+    try:
+        assert session.details["_max_message_bytes"] == 50_000
+        first = session.id
+        session.register("com.example.length", len)
+        assert session.call("com.example.length", "x" * (limit - 100)) == limit - 100
+        for say in (session.call, session.publish):
+            with pytest.raises(wampy.MessageTooLong, match=rf" of 50\d\d\d bytes.* most {limit}$"):
+                say("com.example.length", "x" * 50_000)
+        assert session.call("com.example.length", "x") == 1
+        assert session.id == first
+    finally:
+        session.end()

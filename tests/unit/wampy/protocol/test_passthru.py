@@ -130,3 +130,32 @@ def test_what_cannot_be_unpacked_is_the_senders_mistake(name, args):
 def test_an_unknown_packing_is_for_the_program_to_read(name):
     details = {"ppt_scheme": "x_mine", "ppt_serializer": name}
     assert unpack(details, [b"as it came"], {"a": 1}) == ([b"as it came"], {"a": 1})
+
+
+@pytest.mark.parametrize(
+    ("name", "args", "kwargs", "text"),
+    [
+        ("json", [1, [b"x"]], {}, r"args\[1\]\[0\] is bytes, which only msgpack, cbor and native"),
+        ("json", [], {"a": {"b": bytearray(b"x")}}, r"kwargs\['a'\]\['b'\] is bytes"),
+        ("json", [float("nan")], {}, r"args\[0\] is nan"),
+        ("json", [{1: 2}], {}, r"args\[0\] has a key that is a int"),
+        ("json", [{1}], {}, r"args\[0\] is a set"),
+        ("msgpack", [{1}], {}, r"args\[0\] is a set"),
+        ("msgpack", [], {"a": {1: 2}}, r"kwargs\['a'\] has a key that is a int"),
+        ("cbor", [{1}], {}, r"args\[0\] is a set"),
+        ("cbor", [object()], {}, r"args\[0\] is a object"),
+    ],
+)
+def test_nothing_is_packed_as_something_else(name, args, kwargs, text):
+    """The libraries would do it without a word; what is refused is named with its place."""
+    with pytest.raises(SerializationError, match=rf"CALL\.Options: {name} cannot pack .*{text}"):
+        pack("CALL.Options", {"ppt_scheme": "x_mine", "ppt_serializer": name}, args, kwargs)
+
+
+@pytest.mark.parametrize("name", ["native", "msgpack", "cbor"])
+def test_bytes_come_out_as_bytes(name):
+    options = {"ppt_scheme": "x_mine", "ppt_serializer": name}
+    packed, keywords = pack("CALL.Options", options, [b"x", (1, 2)], {"a": [b""]})
+    args, kwargs = unpack(options, packed, keywords)
+    assert args is not None
+    assert (args[0], list(args[1]), kwargs) == (b"x", [1, 2], {"a": [b""]})

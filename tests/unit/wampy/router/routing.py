@@ -204,14 +204,17 @@ class Routing:
         authid: str = "joe",
         role: str = "open",
         features: tuple[str, ...] = ("call_canceling",),
+        client: Any = None,
+        authmethod: str = "ticket",
     ) -> Client:
-        """Let a session join; ``features`` are those of its Callee."""
+        """Let a session join; ``features`` are those of its Callee, ``client`` is its secret."""
         session = RouterSession(
             id=next(self._ids),
             authid=authid,
             authrole=role,
-            authmethod="ticket",
+            authmethod=authmethod,
             authprovider="static",
+            client=client,
             roles={"callee": {"features": dict.fromkeys(features, True)}},
             transport={"type": "test"},
         )

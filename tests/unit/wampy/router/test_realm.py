@@ -78,6 +78,89 @@ def test_a_session_of_an_unknown_role_may_do_nothing() -> None:
     assert client.heard() == []
 
 
+SECRET = "0123456789abcdef0123456789abcdef"
+
+
+@pytest.mark.parametrize(
+    ("former", "anew"),
+    [
+        ({"authid": "joe"}, {"authid": "joe"}),
+        (
+            {"authid": "a1", "authmethod": "anonymous"},
+            {"authid": "b2", "authmethod": "anonymous"},
+        ),
+    ],
+)
+def test_a_client_that_has_reconnected_ends_its_own_ghost(
+    former: dict[str, Any], anew: dict[str, Any]
+) -> None:
+    """What the ghost held is free; who waits for an answer of it has one."""
+    routing = Routing()
+    caller = routing.join("ann")
+    ghost = routing.join(**former, client=SECRET)
+    ghost.register("a")
+    caller.call("a")
+    client = routing.join(**anew, client=SECRET)
+    assert list(routing.realm.sessions) == [caller.session.id, client.session.id]
+    assert routing.outbox.closed[ghost.session.id].reason == "wamp.close.killed"
+    assert caller.one().error == "wamp.error.canceled"
+    assert client.try_register("a").WAMP_CODE == 65
+    # And once more, by the one that took its place.
+    again = routing.join(**anew, client=SECRET)
+    assert list(routing.realm.sessions) == [caller.session.id, again.session.id]
+    assert again.try_register("a").WAMP_CODE == 65
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"authid": "joe"},
+        {"authid": "joe", "client": SECRET[::-1]},
+        {"authid": "ann", "client": SECRET},
+        {"authid": "joe", "client": SECRET, "authmethod": "anonymous"},
+        {"authid": "joe", "client": SECRET.encode()},
+        {"authid": "joe", "client": [SECRET]},
+        {"authid": "joe", "client": ""},
+    ],
+)
+def test_nobody_else_ends_a_session_by_joining(other: dict[str, Any]) -> None:
+    """Neither the secret alone nor the authid alone does."""
+    routing = Routing()
+    holder = routing.join("joe", client=SECRET)
+    holder.register("a")
+    stranger = routing.join(**other)
+    assert holder.session.id in routing.realm.sessions
+    assert stranger.try_register("a").error == "wamp.error.procedure_already_exists"
+    # The holder is still known by its secret.
+    assert holder.session.client == SECRET
+    routing.join("joe", client=SECRET)
+    assert holder.session.id not in routing.realm.sessions
+
+
+@pytest.mark.parametrize("secret", ["", "short", "x" * 129, 5, None, {}])
+def test_what_is_no_secret_tells_nobody_apart(secret: Any) -> None:
+    routing = Routing()
+    routing.join("joe", client=secret)
+    routing.join("joe", client=secret)
+    assert len(routing.realm.sessions) == 2
+    assert not routing.realm._clients
+
+
+def test_the_secret_of_a_client_is_told_to_nobody() -> None:
+    routing = Routing()
+    client = routing.join("joe", client=SECRET)
+    welcome = routing.realm.join(client.session, routing.now)
+    assert SECRET not in repr((welcome, client.session.details()))
+
+
+def test_a_client_that_has_left_is_forgotten() -> None:
+    routing = Routing()
+    client = routing.join("joe", client=SECRET)
+    assert len(routing.realm._clients) == 1
+    routing.realm.leave(client.session, routing.now)
+    assert not routing.realm._clients
+
+
 def test_the_realm_counts() -> None:
     routing = Routing()
     callee, caller = routing.clients(2)

@@ -1,4 +1,4 @@
-"""Over which connections one may join."""
+"""Over which connections one may join; which of them live."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from wampy.auth import Authentication, Cryptosign, Ticket
-from wampy.errors import ConnectFailed
+from wampy.errors import ConnectFailed, ConnectionLost
 from wampy.protocol.session import ClientProtocol
 from wampy.session.link import Link, link_over
+from wampy.transports.frames import WebSocketCodec
 
 BOUND = Cryptosign("joe", "11" * 32, channel_binding="tls-unique")
 
@@ -21,6 +22,7 @@ class Connected:
     serializer_name = "json"
     is_closed = False
     sent_bytes = 0
+    max_send_bytes = 2**24
 
     def __init__(self, *, is_tls: bool, channel_id: bytes | None = None) -> None:
         self.is_tls = self.is_private = is_tls
@@ -31,6 +33,18 @@ class Connected:
 
     def close(self) -> None:
         self.is_closed = True
+
+
+class Slow(Connected):
+    """Takes bytes when it is told to, and gives none."""
+
+    def __init__(self) -> None:
+        super().__init__(is_tls=False)
+        self.codec = WebSocketCodec(is_binary=True, max_receive_bytes=1000)
+        self.under_way = 0
+
+    def under_way_bytes(self) -> int:
+        return self.under_way
 
 
 def over(transport: Any, authentication: Authentication) -> Link:
@@ -70,3 +84,88 @@ def test_a_ticket_does_not_go_where_others_listen() -> None:
         over(transport, Ticket("joe", "secret"))
     assert transport.is_closed
     assert over(Connected(is_tls=True), Ticket("joe", "secret")).is_alive
+
+
+# ---------------------------------------------------------------------- is it alive
+
+
+@pytest.fixture
+def slow() -> Slow:
+    return Slow()
+
+
+@pytest.fixture
+def link(slow: Slow, monkeypatch: pytest.MonkeyPatch) -> Link:
+    """Asks after 10 s of silence, and waits 5 s for an answer; it is 1000."""
+    monkeypatch.setattr("wampy.session.link.time.monotonic", lambda: 1000.0)
+    made = Link(
+        slow,  # type: ignore[arg-type]
+        ClientProtocol("realm1"),
+        ping_interval_s=10.0,
+        ping_timeout_s=5.0,
+    )
+    made.is_joined = True
+    return made
+
+
+def test_silence_is_asked_about_and_then_the_end(link: Link) -> None:
+    link.tick_locked(1009.9)
+    assert (len(link.outbox), link.tick_at) == (0, 1010.0)
+    link.tick_locked(1010.0)
+    assert (len(link.outbox), link.tick_at) == (1, 1015.0)
+    link.tick_locked(1014.9)
+    assert len(link.outbox) == 1
+    with pytest.raises(ConnectionLost, match=r"no sign of life for 15\.0 s"):
+        link.tick_locked(1015.0)
+
+
+def test_what_is_taken_ahead_of_the_ping_is_a_sign_of_life(link: Link, slow: Slow) -> None:
+    """From the outbox, and then from what the kernel has; not the ping itself."""
+    link.post_frame_locked(b"x" * 1000)
+    link.tick_locked(1010.0)
+    assert link.tick_at == 1010.5
+    slow.sent_bytes = slow.under_way = 500
+    link.tick_locked(1010.5)  # nobody has taken anything but the kernel
+    assert link.tick_at == 1011.0
+    slow.under_way = 400
+    link.tick_locked(1014.0)
+    slow.sent_bytes = 600
+    link.tick_locked(1018.0)
+    slow.sent_bytes = slow.under_way = 1000 + len(link.outbox[-1])
+    slow.under_way -= 300
+    link.tick_locked(1022.0)
+    slow.under_way = 5  # some of the ping
+    link.tick_locked(1026.0)
+    assert link.tick_at == 1031.0
+    slow.under_way = 0
+    link.tick_locked(1030.9)
+    with pytest.raises(ConnectionLost, match="no sign of life"):
+        link.tick_locked(1031.0)
+
+
+def test_who_takes_no_more_is_found(link: Link, slow: Slow) -> None:
+    link.post_frame_locked(b"x" * 1000)
+    slow.sent_bytes, slow.under_way = 500, 500
+    link.tick_locked(1010.0)
+    link.tick_locked(1014.9)
+    with pytest.raises(ConnectionLost, match=r"no sign of life for 15\.0 s"):
+        link.tick_locked(1015.0)
+
+
+def test_what_is_posted_behind_the_ping_is_none(link: Link, slow: Slow) -> None:
+    link.tick_locked(1010.0)
+    slow.sent_bytes = len(link.outbox[0])
+    for _ in range(3):
+        link.post_frame_locked(b"x" * 1000)
+    slow.sent_bytes += 2000
+    with pytest.raises(ConnectionLost, match="no sign of life"):
+        link.tick_locked(1015.0)
+
+
+def test_the_router_says_how_much_it_takes(link: Link, slow: Slow) -> None:
+    link.protocol.details = {"_max_message_bytes": 50}
+    link.joined_locked()
+    assert slow.max_send_bytes == 50
+    link.protocol.details = {"_max_message_bytes": 2**30}
+    link.joined_locked()
+    assert slow.max_send_bytes == 50

@@ -106,7 +106,10 @@ def test_a_message_in_pieces_with_a_ping_between() -> None:
         (served(b"x", 0x02) + served(b"y", 0x02), "within another"),
         (served(b"x", 0x09), "control frame"),
         (served(b"x" * 126, 0x89), "control frame"),
-        (served(b"x" * (LIMIT + 1), 0x02), "the limit is"),
+        (served(b"x" * (LIMIT + 1), 0x00), "the limit is"),
+        (served(b"x" * (LIMIT + 1), 0x09), "the limit is"),
+        (served(b"x" * (LIMIT + 1), 0xC2), "the limit is"),
+        (served(b"x", 0x02) + served(b"x" * (LIMIT + 1), 0x82), "the limit is"),
         (b"\x82\x7f" + b"\x7f" * 8, "the limit is"),
     ],
 )
@@ -116,6 +119,7 @@ def test_what_no_server_sends_is_refused(stream: bytes, reason: str) -> None:
 
 
 PIECES = [served(b"y" * 60_000, 0x02), served(b"z" * 60_000, 0x00), served(b"", 0x80)]
+LONG = b"x" * (LIMIT + 1)
 
 
 @pytest.mark.parametrize(
@@ -123,6 +127,16 @@ PIECES = [served(b"y" * 60_000, 0x02), served(b"z" * 60_000, 0x00), served(b"", 
     [
         (served(b"head" + b"x" * LIMIT), LIMIT + 4, b"head" + b"x" * 60),
         (b"".join(PIECES), 120_000, b"y" * 64),
+        # One piece is longer than the whole may be: the first, a later one, the last, each.
+        (served(b"h" + LONG, 0x02) + served(b"z", 0x80), LIMIT + 3, b"h" + b"x" * 63),
+        (served(b"h", 0x02) + served(LONG, 0x00) + served(b"z", 0x80), LIMIT + 3, b"h" + b"x" * 63),
+        (served(b"h", 0x02) + served(LONG, 0x80), LIMIT + 2, b"h" + b"x" * 63),
+        (
+            served(LONG, 0x02) + served(LONG, 0x00) + served(LONG, 0x80),
+            3 * LIMIT + 3,
+            b"x" * 64,
+        ),
+        (b"".join(PIECES[:2]) + served(LONG, 0x80), 120_001 + LIMIT, b"y" * 64),
         (served(b"", 0x02) + served(b"", 0x00) * (LIMIT + 1) + served(b"end", 0x80), 3, b""),
     ],
 )
@@ -140,6 +154,11 @@ def test_what_is_too_long_is_passed_over(stream: bytes, size: int, head: bytes, 
         (FrameKind.PING, b"p"),
         (FrameKind.MESSAGE, b"after"),
     ]
+
+
+def test_a_ping_between_pieces_that_are_passed_over() -> None:
+    frames = codec().feed(served(LONG, 0x02) + served(b"p", 0x89) + served(b"z", 0x80))
+    assert [kind for kind, _ in frames] == [FrameKind.PING, FrameKind.TOO_LONG]
 
 
 @given(st.lists(st.binary(max_size=60), max_size=6))
