@@ -80,51 +80,9 @@ from wampy.protocol.received import (
     Reply,
     Revoked,
 )
+from wampy.protocol.roles import DEFAULT_ROLES, has_feature, timeout_unit_s
 from wampy.protocol.states import SENT, TRANSITIONS, SessionEvent, SessionState
 from wampy.uris import check_uri
-
-#: What we can do, as HELLO tells it.
-DEFAULT_ROLES: dict[str, Any] = {
-    "caller": {
-        "features": {
-            "caller_identification": True,
-            "call_canceling": True,
-            "call_timeout": True,
-            "payload_passthru_mode": True,
-            "progressive_call_invocations": True,
-            "progressive_call_results": True,
-        }
-    },
-    "callee": {
-        "features": {
-            "caller_identification": True,
-            "call_canceling": True,
-            "payload_passthru_mode": True,
-            "pattern_based_registration": True,
-            "progressive_call_invocations": True,
-            "progressive_call_results": True,
-            "registration_revocation": True,
-            "shared_registration": True,
-        }
-    },
-    "publisher": {
-        "features": {
-            "payload_passthru_mode": True,
-            "publisher_exclusion": True,
-            "publisher_identification": True,
-            "subscriber_blackwhite_listing": True,
-        }
-    },
-    "subscriber": {
-        "features": {
-            "event_history": True,
-            "pattern_based_subscription": True,
-            "payload_passthru_mode": True,
-            "publisher_identification": True,
-            "subscription_revocation": True,
-        }
-    },
-}
 
 #: Which requests each answer may answer.
 _ANSWERS: dict[type[Message], int] = {
@@ -491,7 +449,7 @@ class ClientProtocol:
                     raise
                 self.session_id = message.session_id
                 self.details = message.details or {}
-                self._timeout_unit_s = _timeout_unit_s(self.details)
+                self._timeout_unit_s = timeout_unit_s(self.details)
                 return Joined(message)
             case Challenge():
                 self._enter(SessionEvent.CHALLENGE)
@@ -612,23 +570,6 @@ class ClientProtocol:
     def _broken(self, text: str) -> RemoteProtocolError:
         self.state = SessionState.CLOSED
         return RemoteProtocolError(text)
-
-
-def _timeout_unit_s(details: Mapping[str, Any]) -> float | None:
-    """Give the seconds that one of CALL.Options.timeout stands for at this Router."""
-    agent = details.get("agent")
-    if isinstance(agent, str) and agent.startswith("Crossbar"):
-        # It does not announce the feature and counts seconds, where the spec has milliseconds.
-        return 1.0
-    return 0.001 if has_feature(details, "dealer", "call_timeout") else None
-
-
-def has_feature(details: Mapping[str, Any], role: str, feature: str) -> bool:
-    """Whether WELCOME.Details announce a feature, such as ``dealer`` and ``call_timeout``."""
-    found: Any = details
-    for key in ("roles", role, "features", feature):
-        found = found.get(key) if isinstance(found, Mapping) else None
-    return found is True
 
 
 def _id_in(details: Mapping[str, Any] | None, key: str) -> int | None:
