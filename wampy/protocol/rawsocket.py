@@ -145,8 +145,12 @@ class FrameReader:
             try:
                 with memoryview(buffer) as view:
                     start = self._cut(view, frames)
+            except RemoteProtocolError:
+                raise
             except BaseException:
-                del buffer[kept:]  # interrupted: as if it had not come, for it comes again
+                # Interrupted: as if it had not come, for it comes again. A new one, since pieces of
+                # the old may still be looked at by the frames of the exception.
+                self._buffer = buffer[:kept]
                 raise
             del buffer[:start]
             return frames

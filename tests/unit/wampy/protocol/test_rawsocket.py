@@ -138,3 +138,22 @@ def test_what_is_no_frame(octets, what):
         reader.feed(frame(MESSAGE, b"fits"))
     with pytest.raises(RemoteProtocolError, match=what):
         FrameReader(max_bytes=4).feed(frame(MESSAGE, b"fits") + octets)
+
+
+def test_an_interrupted_feed_has_done_nothing(monkeypatch):
+    """Ctrl-C may come anywhere: the same bytes are fed again, and nothing is there twice."""
+    octets = frame(MESSAGE, b"one") + frame(MESSAGE, b"two")
+    reader = FrameReader()
+    assert reader.feed(octets[:3]) == []
+    held = []
+
+    def interrupted(source, frames):
+        held.append(source[4:7])
+        frames.append((MESSAGE, b"one"))
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(reader, "_cut", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            reader.feed(octets[3:])
+    assert reader.feed(octets[3:]) == [(MESSAGE, b"one"), (MESSAGE, b"two")]
