@@ -103,7 +103,7 @@ wheel-test: $(VENV)/.installed
 	@$(BIN)/python -m build --wheel --outdir build/dist .
 	@$(PYTHON) -m venv .venv-wheel
 	@.venv-wheel/bin/python -m pip install --disable-pip-version-check --quiet "$$(echo build/dist/*.whl)[dev]"
-	@cp -R tests pyproject.toml build/wheel-test/
+	@cp -R tests docs README.md pyproject.toml build/wheel-test/
 	cd build/wheel-test && PATH=$(CURDIR)/.venv-wheel/bin:$$PATH ../../.venv-wheel/bin/python -m pytest \
 	  tests/test_architecture.py tests/unit tests/property $(PYTEST_ARGS)
 
