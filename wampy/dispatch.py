@@ -83,7 +83,6 @@ class Lane:
         self.waiting: deque[Job] = deque()
         self.mean_s = 0.0
 
-    @property
     def is_quick(self) -> bool:
         """Whether the thread that reads may run it: starting a coroutine is always quick."""
         return self.is_async or self.mean_s < QUICK_S
@@ -133,7 +132,8 @@ class Dispatcher:
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
         self._concurrency = concurrency
-        self._queue = queue
+        #: How many Jobs may run or wait; 0 at the end.
+        self._room = concurrency + queue
         self._name = name
         self._ready: deque[Job] = deque()
         self._handed: deque[Job] = deque()
@@ -152,7 +152,7 @@ class Dispatcher:
         """Set the limits, before the first Job."""
         with self._lock:
             self._concurrency = concurrency
-            self._queue = queue
+            self._room = concurrency + queue
 
     # ------------------------------------------------------------------ what it tells
 
@@ -205,8 +205,7 @@ class Dispatcher:
         """
         lane = job.lane
         with self._lock:
-            waiting = len(self._ready) + self._parked
-            if self._is_stopped or self._running + waiting >= self._concurrency + self._queue:
+            if self._running + len(self._ready) + self._parked >= self._room:
                 return False
             if job.is_call:
                 self._calls[job] = None
@@ -254,24 +253,36 @@ class Dispatcher:
         with self._lock:
             self._kick_locked()
 
-    def run_quick(self, between: Callable[[], None]) -> None:
+    def run_quick(self, between: Callable[[float, bool], None]) -> None:
         """Run what is ready and quick in this thread, hand the rest to workers.
 
         Args:
-            between: called after each Job, without a lock.
+            between: called after each Job, without a lock, with the time (monotonic seconds) and
+                whether another follows at once.
         """
-        while True:
-            with self._lock:
-                if not self._ready or self._running >= self._concurrency:
-                    return
-                job = self._ready.popleft()
-                self._running += 1
-                if not job.lane.is_quick:
-                    self._hand_locked(job)
-                    continue
+        with self._lock:
+            job = self._next_quick_locked()
+        while job is not None:
             job.is_inline = True
-            self._run(job)
-            between()
+            began = time.monotonic()
+            is_over = self._run(job, began)
+            ended = time.monotonic()
+            with self._lock:
+                if is_over:
+                    self._finished_locked(job, ended - began)
+                job = self._next_quick_locked()
+            between(ended, job is not None)
+
+    def _next_quick_locked(self) -> Job | None:
+        """Count a Job as running and give it, if it is quick; hand over those that are not."""
+        ready = self._ready
+        while ready and self._running < self._concurrency:
+            job = ready.popleft()
+            self._running += 1
+            if job.lane.is_quick():
+                return job
+            self._hand_locked(job)
+        return None
 
     # ------------------------------------------------------------------ the end
 
@@ -288,6 +299,7 @@ class Dispatcher:
         """Take no more Jobs; what waits is forgotten, what runs is left to end. Idempotent."""
         with self._lock:
             self._is_stopped = True
+            self._room = 0
             self._concurrency = 0  # so that nothing that waits is started any more
             self._running -= len(self._handed)
             for job in (*self._ready, *self._handed):
@@ -306,31 +318,25 @@ class Dispatcher:
 
     # ------------------------------------------------------------------ running
 
-    def _run(self, job: Job) -> None:
-        """Run a Job that was counted as running."""
-        started = job.since = time.monotonic()
+    def _run(self, job: Job, began: float) -> bool:
+        """Run a Job that was counted as running; False where it goes on in the event loop."""
+        job.since = began
         token = CURRENT.set(job)
         try:
             coroutine = job.run()
-        except (
-            BaseException
-        ):  # a Job reports its own errors; this one is a bug, and the thread lives
+        except BaseException:  # a Job reports its own; this one is a bug, and the thread lives
             logger.exception("a job of %s failed", job.lane.name)
             coroutine = None
         finally:
             CURRENT.reset(token)
-        elapsed = min(time.monotonic() - started, _OUTLIER_S)
-        if coroutine is not None:
-            try:
-                self._event_loop().start(coroutine, job)
-            except BaseException as error:
-                coroutine.close()
-                self._finish_coroutine(job, None, error)
-            return
-        lane = job.lane
-        with self._lock:
-            lane.mean_s += (elapsed - lane.mean_s) * _MEAN_WEIGHT
-            self._finished_locked(job)
+        if coroutine is None:
+            return True
+        try:
+            self._event_loop().start(coroutine, job)
+        except BaseException as error:
+            coroutine.close()
+            self._finish_coroutine(job, None, error)
+        return False
 
     def _finish_coroutine(self, job: Job, result: Any, error: BaseException | None) -> None:
         """Take the outcome of a coroutine, in the loop's thread."""
@@ -341,23 +347,27 @@ class Dispatcher:
         except BaseException:  # as in _run
             logger.exception("a job of %s failed", job.lane.name)
         with self._lock:
-            self._finished_locked(job)
+            self._finished_locked(job, None)
             self._kick_locked()
 
-    def _finished_locked(self, job: Job) -> None:
+    def _finished_locked(self, job: Job, elapsed_s: float | None) -> None:
+        """Take note of a Job's end; ``elapsed_s``: how long it kept its thread."""
+        lane = job.lane
+        if elapsed_s is not None:
+            lane.mean_s += (min(elapsed_s, _OUTLIER_S) - lane.mean_s) * _MEAN_WEIGHT
         self._running -= 1
-        if job.is_call:
-            self._calls.pop(job, None)
-        self._leave_lane_locked(job.lane)
+        self._calls.pop(job, None)
+        self._leave_lane_locked(lane)
         if self._waiters:
             self._announce_locked()
 
     def _leave_lane_locked(self, lane: Lane) -> None:
-        lane.active -= 1
+        """Let the Lane's next Job have the place of one that has ended."""
         if lane.waiting:
-            lane.active += 1
             self._parked -= 1
             self._ready.append(lane.waiting.popleft())
+        else:
+            lane.active -= 1
 
     def _announce_locked(self) -> None:
         if self._waiters and self._is_idle_locked():
@@ -395,7 +405,7 @@ class Dispatcher:
                         return
                     self._idle.append(gate)
             if job is not None:
-                self._run(job)
+                self._work_at(job)
             elif not gate.acquire(timeout=_WORKER_IDLE_S):
                 with self._lock:
                     if gate in self._idle:
@@ -403,6 +413,14 @@ class Dispatcher:
                         return
                 # Woken at the last moment: the gate is open already.
                 gate.acquire()
+
+    def _work_at(self, job: Job) -> None:
+        """Run a Job, in a worker's thread."""
+        began = time.monotonic()
+        if self._run(job, began):
+            elapsed_s = time.monotonic() - began
+            with self._lock:
+                self._finished_locked(job, elapsed_s)
 
     def _next_locked(self) -> Job | None:
         if self._handed:

@@ -57,6 +57,7 @@ _CONTAINERS = frozenset((dict, list, tuple))
 #: A list longer than this is first looked at in C.
 _LONG = 16
 _are_scalars = _SCALARS.issuperset
+_last_dictionary = LAST_DICTIONARY.get
 #: The messages that go out all the time.
 _FREQUENT = frozenset((Call, Publish, Yield))
 
@@ -359,7 +360,7 @@ def _json_default(value: Any) -> Any:
 
 def _is_sound(message: Message, size: int) -> bool:
     """Whether a message that msgspec made keeps the rules that msgspec does not know."""
-    last = LAST_DICTIONARY.get(type(message))
+    last = _last_dictionary(type(message))
     if last is not None and getattr(message, last) is None:
         return False
     # Each level takes a byte at least.

@@ -46,7 +46,9 @@ def check_uri(uri: str, match: str = "exact") -> str:
     Raises:
         LocalProtocolError: it is no URI, or ``match`` is none of the three.
     """
-    if type(uri) is not str and not isinstance(uri, str):
+    if type(uri) is str and uri in _fine and match == "exact":
+        return uri
+    if not isinstance(uri, str):
         raise LocalProtocolError(f"{kind_of(uri)} is not a URI; expected a text")
     if not isinstance(match, str):
         raise LocalProtocolError(f"match is {kind_of(match)}; expected one of {', '.join(MATCHES)}")

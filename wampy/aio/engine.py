@@ -353,7 +353,7 @@ class AsyncEngine(Answering):
 
     def _open_link(self) -> Link | None:
         link = self._link
-        return link if link is not None and link.is_open else None
+        return link if link is not None and link.is_open() else None
 
     async def drained(self, link: Link, deadline: float) -> None:
         """Wait while too much waits to be sent.
@@ -441,7 +441,7 @@ class AsyncEngine(Answering):
             # First, lest it comes with another connection.
             await _ended(tasks)
             link = self._link
-            if link is not None and link.is_open:
+            if link is not None and link.is_open():
                 farewell = link.farewell = AsyncWaiter()
                 with self._lock:
                     link.post_locked(link.protocol.goodbye())

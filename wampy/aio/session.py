@@ -333,10 +333,10 @@ class AsyncSession(AsyncEstablishing):
         if link is None:
             await self.post(lambda protocol: protocol.call_parts(*request), waiter, deadline)
             return
-        if link.is_open:
+        if link.is_open():
             await self.drained(link, deadline)
         with self._lock:
-            if not waiter.is_done and link.is_open:
+            if not waiter.is_done and link.is_open():
                 link.post_locked(link.protocol.call_part(waiter.request_id, *request))
         self.flush(link)
         # Otherwise nobody reads, or learns of the end, as long as the parts need no waiting.

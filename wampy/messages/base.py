@@ -92,10 +92,9 @@ def payload(
         SerializationError: Arguments is no list or tuple, or ArgumentsKw no mapping.
     """
     # The type first: what else there is may have no truth value, as an array of numpy has none.
-    kind = type(args)
-    if kind is not tuple and kind is not list and not isinstance(args, (list, tuple, type(None))):
+    if not isinstance(args, (list, tuple, type(None))):
         raise SerializationError(f"Arguments is {kind_of(args)}; expected a list")
-    if kwargs is not None and type(kwargs) is not dict and not isinstance(kwargs, Mapping):
+    if type(kwargs) is not dict and kwargs is not None and not isinstance(kwargs, Mapping):
         raise SerializationError(f"ArgumentsKw is {kind_of(kwargs)}; expected a dict")
     if kwargs:
         head.append(args or [])

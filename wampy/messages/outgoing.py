@@ -71,7 +71,7 @@ def uri(what: str, value: Any, match: str = "exact") -> str:
     Raises:
         SerializationError: it is none by the loose rule, or ``match`` is none of the three.
     """
-    if type(value) is not str and not isinstance(value, str):
+    if not isinstance(value, str):
         raise _wrong(what, value, "a URI")
     fault = uri_fault(value, match)
     if fault is not None:

@@ -84,6 +84,10 @@ from wampy.protocol.roles import DEFAULT_ROLES, has_feature, timeout_unit_s
 from wampy.protocol.states import SENT, TRANSITIONS, SessionEvent, SessionState
 from wampy.uris import check_uri
 
+#: Looked up for each message: what hangs on a class is found ten times as slowly.
+_ESTABLISHED = SessionState.ESTABLISHED
+_CALL = Call.WAMP_CODE
+_INVOCATION = Invocation.WAMP_CODE
 #: Which requests each answer may answer.
 _ANSWERS: dict[type[Message], int] = {
     Result: Call.WAMP_CODE,
@@ -223,7 +227,7 @@ class ClientProtocol:
         if options and is_packed(options):
             args, kwargs = self._pack("CALL.Options", "dealer", options, args, kwargs)
         return Call(
-            request_id=self._request(Call.WAMP_CODE),
+            request_id=self._request(_CALL),
             options=options,
             procedure=procedure,
             args=args,
@@ -262,7 +266,7 @@ class ClientProtocol:
         Raises:
             LocalProtocolError: no such call is pending; and as ``call``.
         """
-        if self._pending.get(request_id) != Call.WAMP_CODE:
+        if self._pending.get(request_id) != _CALL:
             raise LocalProtocolError(f"no call with request id {request_id} is pending")
         options = check_options("CALL.Options", CallOptions, options)
         if is_packed(options):
@@ -302,7 +306,7 @@ class ClientProtocol:
             LocalProtocolError: the mode is none of the spec's, or no such call is pending.
         """
         check_cancel_mode(mode)
-        if self._pending.get(request_id) != Call.WAMP_CODE:
+        if self._pending.get(request_id) != _CALL:
             raise LocalProtocolError(f"no call with request id {request_id} is pending")
         self._enter(SessionEvent.SEND_REQUEST)
         return Cancel(request_id=request_id, options={"mode": mode})
@@ -316,7 +320,7 @@ class ClientProtocol:
     def give_up(self, request_id: int, mode: CancelMode = "killnowait") -> Cancel | None:
         """Wait for this answer no more; gives the CANCEL to be sent if it was a call."""
         kind = self._pending.get(request_id)
-        if kind == Call.WAMP_CODE and self.state is SessionState.ESTABLISHED:
+        if kind == _CALL and self.state is _ESTABLISHED:
             return self.cancel(request_id, mode)
         if kind is not None:
             self._forget(request_id)
@@ -408,7 +412,7 @@ class ClientProtocol:
         """
         check_uri(uri)
         return Error(
-            request_type=Invocation.WAMP_CODE,
+            request_type=_INVOCATION,
             request_id=request_id,
             details=details,
             error=uri,
@@ -429,7 +433,7 @@ class ClientProtocol:
         kind = type(message)
         if kind is Result or kind is Invocation or kind is Event:
             # The three that come all the time, ahead of the table's detour.
-            if self.state is not SessionState.ESTABLISHED:
+            if self.state is not _ESTABLISHED:
                 self._enter(SessionEvent.TRAFFIC, message)
             if kind is Result:
                 return self._result(message)  # type: ignore[arg-type]
@@ -487,22 +491,22 @@ class ClientProtocol:
     def _result(self, message: Result) -> Received:
         request_id = message.request_id
         if message.details and message.details.get("progress"):
-            if self._pending.get(request_id) == Call.WAMP_CODE:
+            if self._pending.get(request_id) == _CALL:
                 return Reply(request_id, message, None, False)
             if request_id in self._given_up:
                 # More will follow, so it stays given up.
                 return Dropped(message)
-        elif self._pending.get(request_id) == Call.WAMP_CODE:
+        elif self._pending.get(request_id) == _CALL:
             del self._pending[request_id]
             return Reply(request_id, message)
-        self._settle(request_id, Call.WAMP_CODE, message)
+        self._settle(request_id, _CALL, message)
         return Dropped(message)
 
     def _error(self, message: Error) -> Received:
         request_id, kind = message.request_id, message.request_type
         if kind == Cancel.WAMP_CODE:
             # Some Routers name it, and not the CALL, as the request.
-            kind = Call.WAMP_CODE
+            kind = _CALL
         if message.request_type in _UNANSWERED and self._is_settled(request_id):
             return Dropped(message)
         if not self._settle(request_id, kind, message):
@@ -530,7 +534,7 @@ class ClientProtocol:
         if request_id in self._given_up:
             del self._given_up[request_id]
             return False
-        if kind == Call.WAMP_CODE and self._is_settled(request_id):
+        if kind == _CALL and self._is_settled(request_id):
             # Crossbar answers a call twice when its callee dies just after it has answered. That
             # is no reason to end a Session with everything that is pending in it.
             return False
@@ -541,7 +545,7 @@ class ClientProtocol:
     # ------------------------------------------------------------------ bookkeeping
 
     def _request(self, kind: int | None) -> int:
-        if self.state is not SessionState.ESTABLISHED:
+        if self.state is not _ESTABLISHED:
             self._enter(SessionEvent.SEND_REQUEST)
         request_id = self.ids.next()
         if kind is not None:

@@ -21,7 +21,9 @@ from wampy.session.locking import SessionLock
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from wampy.messages import Yield
     from wampy.options import CancelMode
+    from wampy.protocol.session import ClientProtocol
     from wampy.session.futures import Waiter
     from wampy.session.handles import Handle, Registration, Subscription
     from wampy.session.jobs import InvocationJob
@@ -40,11 +42,21 @@ def payload_of(value: Any) -> tuple[list[Any], dict[str, Any] | None]:
     return [value], None
 
 
-def options_of(value: Any) -> dict[str, Any]:
-    """Give YIELD.Options for what a handler gave: how it is packed, if at all."""
-    if type(value) is CallResult and is_packed(value.details):
-        return {key: item for key, item in value.details.items() if key.startswith("ppt_")}
-    return {}
+def yield_of(
+    protocol: ClientProtocol, request_id: int, value: Any, *, is_part: bool = False
+) -> Yield:
+    """Give the YIELD that carries what a handler gave, packed where that says so.
+
+    Raises:
+        LocalProtocolError: it cannot be packed as it says.
+    """
+    options: dict[str, Any] = {"progress": True} if is_part else {}
+    if type(value) is not CallResult:
+        return protocol.yield_(request_id, (value,), None, options)
+    if is_packed(value.details):
+        told = value.details.items()
+        options.update((key, item) for key, item in told if key.startswith("ppt_"))
+    return protocol.yield_(request_id, value.args, value.kwargs, options)
 
 
 def _shown(value: Any) -> str:
@@ -57,6 +69,20 @@ def _shown(value: Any) -> str:
 class Answering:
     """What Jobs use of a Session. Thread-safe; an answer nobody can take any more is dropped."""
 
+    # As in a Link. What derives from this may have more attributes, as any object.
+    __slots__ = (
+        "__weakref__",
+        "_dropped_count",
+        "_inbox",
+        "_is_forked",
+        "_link",
+        "_lock",
+        "_receivers",
+        "dispatcher",
+        "registrations",
+        "subscriptions",
+        "url",
+    )
     #: Of the Router.
     url: str
     #: Whether plain handlers run in an event loop, which has other things to do as well.
@@ -116,7 +142,7 @@ class Answering:
             request = handle.prepare_undoing()
             if request is not None:
                 with self._lock:
-                    if link.is_open:
+                    if link.is_open():
                         link.post_locked(request(link.protocol))
                 handle.undone(link)
         self.flush(link)
@@ -177,7 +203,7 @@ class Answering:
             if not link.answered_locked(request_id):
                 return
             try:
-                link.post_yield_locked(request_id, *payload_of(result), options_of(result))
+                link.post_locked(yield_of(link.protocol, request_id, result))
             except Exception as error:  # LocalProtocolError, or what a program's own value raises
                 failure: Exception | None = error
             else:
@@ -208,12 +234,12 @@ class Answering:
         """
         if link.is_full:
             self._await_room(link, job)
+        request_id = job.message.request_id
         with self._lock:
-            if not link.is_joined or job.message.request_id not in link.invocations:
+            if not link.is_joined or request_id not in link.invocations:
                 return
-            options = {**options_of(part), "progress": True}
             try:
-                link.post_yield_locked(job.message.request_id, *payload_of(part), options)
+                link.post_locked(yield_of(link.protocol, request_id, part, is_part=True))
             except LocalProtocolError as error:
                 job.unsent = weakref.ref(error)
                 raise

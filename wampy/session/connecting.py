@@ -66,6 +66,32 @@ class Connecting(Answering):
         on_join, on_leave, on_reconnect: called in a thread of their own, in order.
     """
 
+    __slots__ = (
+        "_address",
+        "_callbacks",
+        "_changes",
+        "_closing",
+        "_ender",
+        "_former_ids",
+        "_has_secret",
+        "_is_begun",
+        "_is_calling_back",
+        "_is_ended",
+        "_is_over",
+        "_last_failure",
+        "_new_protocol",
+        "_on_join",
+        "_on_leave",
+        "_on_reconnect",
+        "_options",
+        "_ping",
+        "_reconnects",
+        "_serializers",
+        "_threads",
+        "_timeout_s",
+        "_turn",
+    )
+
     def __init__(
         self,
         url: str,
@@ -305,7 +331,7 @@ class Connecting(Answering):
             self._closing.set()
             link = self._link
             farewell = None
-            if is_first and link is not None and link.is_open:
+            if is_first and link is not None and link.is_open():
                 link.farewell = farewell = Waiter()
                 link.post_locked(link.protocol.goodbye())
         if not is_first:

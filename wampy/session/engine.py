@@ -45,7 +45,7 @@ from wampy.session.reading import HOLDERS, holds_turn
 from wampy.session.receiving import take
 
 #: What is answered waits at most so long, in seconds, for the next answer to go out with it.
-_GATHER_S = 0.0005
+_GATHER_S = 0.0001
 #: How often futures that nobody waits for are looked at, in seconds.
 _EXPIRY_S = 0.25
 #: Between two looks at whether the handlers have been given what came, in seconds.
@@ -89,6 +89,8 @@ def _is_handlers(error: BaseException) -> bool:
 
 class Engine(Connecting):
     """What a Session is made of, below its public face. Thread-safe. Arguments: as Connecting."""
+
+    __slots__ = ("_flushed_at", "_gives_turn", "_main", "futures_changed")
 
     def __init__(self, url: str, **options: Any) -> None:
         super().__init__(url, **options)
@@ -134,7 +136,7 @@ class Engine(Connecting):
                     raise RequestTimeout(f"the router at {self.url} takes nothing more")
                 with self._lock:
                     link = self._link
-                    if link is not None and link.is_open:
+                    if link is not None and link.is_open():
                         self._post_locked(link, make, pending)
                         break
                 self._await_join(deadline, waits_for_join)
@@ -179,7 +181,7 @@ class Engine(Connecting):
         if self._lock.is_owned():
             raise _refusal()
         with self._lock:
-            if waiter.is_done or not link.is_open:
+            if waiter.is_done or not link.is_open():
                 return
             link.post_locked(link.protocol.call_part(waiter.request_id, *request))
         self.flush(link)
@@ -189,7 +191,7 @@ class Engine(Connecting):
 
         def is_answered() -> bool:
             link = self._link
-            if link is not None and link.is_open:
+            if link is not None and link.is_open():
                 return True
             if self._closing.is_set():
                 raise SessionClosed("the session has ended")
@@ -536,10 +538,9 @@ class Engine(Connecting):
                         turn.release_locked(is_urgent=False)
                         return
 
-    def _between(self) -> None:
+    def _between(self, now: float, has_more: bool) -> None:
         """Send answers: after the last handler, or when the first answer has waited long enough."""
-        now = time.perf_counter()
-        if now - self._flushed_at > _GATHER_S or not self.dispatcher.has_ready:
+        if not has_more or now - self._flushed_at > _GATHER_S:
             self._flushed_at = now
             if self._link is not None:
                 self.flush(self._link)

@@ -6,7 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from concurrent.futures._base import CANCELLED_AND_NOTIFIED, FINISHED, PENDING
 from dataclasses import dataclass, field
@@ -221,6 +221,8 @@ class FuturesLock(SessionLock):  # type: ignore[misc]  # as SessionLock
     interrupted between taking the lock and saying so.
     """
 
+    __slots__ = ()
+
     def notify_all(self) -> None:
         """Nobody waits here."""
 
@@ -276,13 +278,21 @@ class CallFuture(Future[Any]):
                 except WampyError as fault:
                     self.set_exception(fault)
                 else:
-                    self.set_result(value)
-        except Exception:
-            # InvalidStateError: cancelled in this very moment, nobody wants the answer any more.
-            pass
+                    self._set(value)
+        except InvalidStateError:
+            pass  # cancelled in this very moment: nobody wants the answer any more
         # Whoever registers after this line sees that the future is done.
         if self._followers:
             self._engine.wake(self._followers)
+
+    def _set(self, value: Any) -> None:
+        """Set the result: at once where nobody is to be told of it, as is mostly so."""
+        with self._condition:
+            if self._state == PENDING and not self._waiters and not self._done_callbacks:
+                self._result = value
+                self._state = FINISHED
+                return
+        self.set_result(value)
 
     def cancel(self, mode: CancelMode = "killnowait") -> bool:
         """Tell the Dealer to CANCEL the call; False when the result is there already.

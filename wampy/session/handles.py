@@ -270,7 +270,7 @@ class GivenUp(Waiter):
     def settle(self, message: Any, error: WampyError | None) -> bool:
         """Undo it; what is posted here goes out after the read that brought the confirmation."""
         link = self.link
-        if error is None and link is not None and link.is_open:
+        if error is None and link is not None and link.is_open():
             self.handle.undo_late_locked(link, message)
         return super().settle(message, error)
 

@@ -54,7 +54,7 @@ class InvocationJob(Job):
     def __init__(
         self, engine: Answering, link: Link, registration: Registration, message: Any
     ) -> None:
-        super().__init__(registration.lane)
+        Job.__init__(self, registration.lane)  # ``super()`` takes twice as long
         self.engine = engine
         self.link = link
         self.registration = registration

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from wampy.session.jobs import InvocationJob
     from wampy.transports import Transport
 
+_ESTABLISHED = SessionState.ESTABLISHED
 #: What may wait to be sent before callers have to wait, too.
 QUEUED_BYTES = 8 * 2**20
 #: How often who waits for room looks whether there is some, in seconds.
@@ -105,6 +106,43 @@ class Link:
         ping_timeout_s: and if it says nothing for so long after that, it does not.
     """
 
+    # CPython finds the attributes of an object with more than thirty of them slowly, but for slots.
+    __slots__ = (
+        "_has_sender",
+        "_heard_at",
+        "_is_asking",
+        "_left_bytes",
+        "_piece",
+        "_ping_begins",
+        "_ping_interval_s",
+        "_ping_timeout_s",
+        "_send_lock",
+        "_taken_bytes",
+        "_twice",
+        "abandoned",
+        "answered_early",
+        "error",
+        "farewell",
+        "fault",
+        "invocations",
+        "is_alive",
+        "is_delivering",
+        "is_joined",
+        "is_sweeping",
+        "outbox",
+        "pending",
+        "posted_bytes",
+        "protocol",
+        "raw_registrations",
+        "raw_subscriptions",
+        "registrations",
+        "serializer",
+        "subscriptions",
+        "tick_at",
+        "transport",
+        "welcome",
+    )
+
     def __init__(
         self,
         transport: Transport,
@@ -156,14 +194,13 @@ class Link:
         self.tick_at = time.monotonic() + (ping_interval_s or 3600.0)
         self._heard_at = time.monotonic()
 
-    @property
     def is_open(self) -> bool:
         """Whether requests may be sent: joined, and nobody has said GOODBYE.
 
         Not the same as ``is_joined``: between a Router's GOODBYE and the loss of the connection
         that follows, other threads get the lock.
         """
-        return self.is_joined and self.protocol.state is SessionState.ESTABLISHED
+        return self.is_joined and self.protocol.state is _ESTABLISHED
 
     def joined_locked(self) -> None:
         """Take note of WELCOME, and of how long a message the Router takes."""
@@ -189,16 +226,6 @@ class Link:
                 f"takes at most {transport.max_send_bytes}"
             )
         self.post_frame_locked(transport.codec.message(payload))
-
-    def post_yield_locked(
-        self,
-        request_id: int,
-        args: list[Any],
-        kwargs: dict[str, Any] | None = None,
-        options: dict[str, Any] | None = None,
-    ) -> None:
-        """Put the result of an invocation into the outbox. Raises as ``post_locked``."""
-        self.post_locked(self.protocol.yield_(request_id, args, kwargs, options))
 
     def post_error_locked(
         self, request_id: int, uri: str, args: list[Any], kwargs: dict[str, Any]

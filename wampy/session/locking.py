@@ -15,6 +15,8 @@ class SessionLock(RLock):  # type: ignore[misc]  # as far as the stubs know it
     that it interrupted was at work. Who may be called by one asks ``is_owned`` first.
     """
 
+    __slots__ = ()
+
     #: Whether this thread holds it.
     is_owned: ClassVar[Callable[[SessionLock], bool]] = RLock._is_owned  # type: ignore[attr-defined]
     #: Makes it free, in the child of a fork: who held it is in the other process.

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_MESSAGE = FrameKind.MESSAGE
+
 UNAVAILABLE = "wamp.error.unavailable"
 NO_SUCH_PROCEDURE = "wamp.error.no_such_procedure"
 
@@ -47,7 +49,7 @@ def take(engine: Answering, link: Link, frames: list[Frame]) -> None:
     decode = link.serializer.decode
     messages: list[Any] | None
     try:
-        messages = [decode(data) for kind, data in frames if kind is FrameKind.MESSAGE]
+        messages = [decode(data) for kind, data in frames if kind is _MESSAGE]
     except RemoteProtocolError:
         messages = None
     # Not there, or each new error would have the first for its context, and that this frame.

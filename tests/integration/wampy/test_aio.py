@@ -69,10 +69,10 @@ def public(cls: type) -> dict[str, Any]:
 #: Below the public face: what other modules of the library use.
 INSIDE = {
     "answer", "answer_error", "answer_progress", "answer_to", "ask_to_cancel", "check_usable",
-    "close", "drained", "drop_event", "expire", "flush", "give_up", "give_up_later", "interrupt",
-    "is_in_loop", "is_unusable", "keep_locked", "leave", "lose", "part_sent", "post", "post_part",
-    "request", "set_up", "take_back", "tear_down", "timeout_of", "undo", "wait_for", "wait_idle",
-    "wake", "welcomed_locked",
+    "close", "drained", "drop_event", "expire", "flush", "futures_changed", "give_up",
+    "give_up_later", "interrupt", "is_in_loop", "is_unusable", "keep_locked", "leave", "lose",
+    "part_sent", "post", "post_part", "request", "set_up", "take_back", "tear_down", "timeout_of",
+    "undo", "wait_for", "wait_idle", "wake", "welcomed_locked",
 }  # fmt: skip
 
 

@@ -44,7 +44,7 @@ def make() -> Iterator[Callable[..., Dispatcher]]:
         item.stop()
 
 
-def nothing() -> None: ...
+def nothing(now: float, has_more: bool) -> None: ...
 
 
 def test_quick_jobs_run_in_the_thread_that_reads_in_order(make: Callable[..., Dispatcher]) -> None:
@@ -59,9 +59,10 @@ def test_quick_jobs_run_in_the_thread_that_reads_in_order(make: Callable[..., Di
     assert dispatcher.has_ready
     assert dispatcher.in_flight == 3
     assert dispatcher.oldest_call_s == 0.0
-    dispatcher.run_quick(lambda: story.append("between"))
+    dispatcher.run_quick(lambda _, has_more: story.append(f"{has_more=}"))
     me = threading.get_ident()
-    assert story == [(0, me), "between", (1, me), "between", (2, me), "between"]
+    more, last = "has_more=True", "has_more=False"
+    assert story == [(0, me), more, (1, me), more, (2, me), last]
     assert (dispatcher.in_flight, dispatcher.calls, dispatcher.oldest_call_s) == (0, 3, 0.0)
     assert all(job.is_inline for job in jobs)
 
@@ -96,13 +97,13 @@ def test_only_what_runs_grows_old(make: Callable[..., Dispatcher]) -> None:
 
 def test_one_hiccup_does_not_make_a_lane_slow() -> None:
     lane = Lane("a")
-    assert lane.is_quick
+    assert lane.is_quick()
     lane.mean_s = 0.0009
-    assert lane.is_quick
+    assert lane.is_quick()
     lane.mean_s = 0.0011
-    assert not lane.is_quick
+    assert not lane.is_quick()
     lane.is_async = True
-    assert lane.is_quick
+    assert lane.is_quick()
 
 
 def test_beyond_the_queue_is_refused(make: Callable[..., Dispatcher]) -> None:
