@@ -52,13 +52,13 @@ from wampy.messages import (
 MAX_DEPTH = 200
 
 #: What most values are; exactly these, for a subclass may be anything.
-_SCALARS = frozenset((str, int, float, bool, type(None), bytes))
+_SCALARS: frozenset[type] = frozenset((str, int, float, bool, type(None), bytes))
 _CONTAINERS = frozenset((dict, list, tuple))
 #: A list longer than this is first looked at in C.
 _LONG = 16
 _are_scalars = _SCALARS.issuperset
 #: Those of them that JSON has as anybody has them.
-_ALIKE = frozenset((str, int, bool, type(None)))
+_ALIKE: frozenset[type] = frozenset((str, int, bool, type(None)))
 _are_alike = _ALIKE.issuperset
 _last_dictionary = LAST_DICTIONARY.get
 #: The messages that go out all the time.

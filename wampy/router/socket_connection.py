@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger("wampy.router")
 
 _RAWSOCKET = 0x7F
-#: More is mapped by the C library, and unmapped: half as dear again as all else of a call.
-_RECEIVE_BYTES = 65_536
+#: From 128 KiB on it is mapped by the C library, and unmapped: half as dear as all else of a call.
+_RECEIVE_BYTES = 120_000
 #: Queued pieces are sent together up to about this.
 _SEND_BYTES = 262_144
 _SERIALIZERS = {one.rawsocket_id: one for one in SERIALIZERS.values()}

@@ -30,14 +30,14 @@ from wampy.transports.reasons import explain, why_not_connected, why_unusable
 if TYPE_CHECKING:
     import ssl
 
-#: Bytes asked for in one read: dozens of messages, when so many are waiting. And the most, when
-#: long ones come: what does not fit is copied once more.
-_READ_BYTES = 65536
-_MOST_READ_BYTES = 2**20
+#: Bytes asked for in one read: dozens of messages, or a long one. No more, for glibc has memory
+#: from 128 KiB on mapped anew for each read, which takes longer than the read itself.
+READ_BYTES = 120_000
 #: Reads while the socket has more, before the frames are handed on.
 _READS_AT_ONCE = 16
 #: Plain integers: what `socket` has are enums, and their arithmetic is Python code.
 _SEND_FLAGS = (int(socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL),)
+_READ_SIZES = (READ_BYTES,)
 _RECEIVE_FLAGS = (int(socket.MSG_DONTWAIT),)
 _BOTH = int(socket.SHUT_RDWR)
 #: How long a Router whose queue of connections is full is given, in seconds, before the next try.
@@ -142,7 +142,6 @@ class StreamTransport:
         self.is_private = is_private
         #: How many octets came, of whole frames or not.
         self.received_bytes = 0
-        self._read_sizes = (_READ_BYTES,)
         #: How many octets the socket has taken since the handshake.
         self.sent_bytes = 0
         self._socket = sock
@@ -188,16 +187,14 @@ class StreamTransport:
                 else:
                     if not self._readable.poll(timeout_s * 1000.0):
                         return []
-                    (self._first,) = map(self._socket.recv, self._read_sizes, _RECEIVE_FLAGS)
+                    (self._first,) = map(self._socket.recv, _READ_SIZES, _RECEIVE_FLAGS)
             except BlockingIOError:
                 return []
             except (OSError, ValueError) as error:
                 raise ConnectionLost(f"connection to {self.url} lost: {explain(error)}") from error
             if not self._first:
                 raise ConnectionLost(f"connection to {self.url} lost: the router closed it")
-            count = len(self._first)
-            self.received_bytes += count
-            self._read_sizes = (_next_read(self._read_sizes[0], count),)
+            self.received_bytes += len(self._first)
         try:
             frames = self.codec.feed(self._first)
         except BaseException:
@@ -219,7 +216,7 @@ class StreamTransport:
             try:
                 with self._ssl_lock:
                     for _ in range(_READS_AT_ONCE):
-                        pieces.append(self._socket.recv(_READ_BYTES))
+                        pieces.append(self._socket.recv(READ_BYTES))
                         if not pieces[-1]:
                             break
             except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
@@ -307,13 +304,6 @@ class StreamTransport:
         """Give the descriptor back. Idempotent."""
         self.abort()
         self._socket.close()
-
-
-def _next_read(asked_bytes: int, got_bytes: int) -> int:
-    """Give how much to ask for next: more when all of it came, little again when little did."""
-    if got_bytes == asked_bytes:
-        return min(asked_bytes * 4, _MOST_READ_BYTES)
-    return asked_bytes if got_bytes * 8 > asked_bytes else _READ_BYTES
 
 
 class DeadlineSocket:
