@@ -36,7 +36,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from wampy.errors import RemoteProtocolError, SerializationError
+from wampy.errors import RemoteProtocolError, SerializationError, kind_of
 from wampy.messages import (
     LAST_DICTIONARY,
     WIRE_TYPE,
@@ -356,7 +356,7 @@ def _plain(value: Any) -> Any:
         return b"".join((value,))
     if isinstance(value, Mapping):
         return dict(value)
-    raise TypeError(f"a {type(value).__qualname__} cannot be put on the wire")
+    raise TypeError(f"{kind_of(value)} cannot be put on the wire")
 
 
 def _json_default(value: Any) -> Any:
@@ -483,7 +483,7 @@ def _culprit(value: Any, place: str, depth: int, serializer: str) -> str | None:
         items = list(value.items())
         for key, _ in items:
             if not isinstance(key, str):
-                return f"{place} has a key that is a {type(key).__qualname__}, not a string"
+                return f"{place} has a key that is {kind_of(key)}, not a string"
             # Keys are texts in each of them, whatever they begin with.
             found = _scalar_culprit(key, f"a key of {place}", "")
             if found is not None:
@@ -519,7 +519,7 @@ def _scalar_culprit(value: Any, place: str, serializer: str) -> str | None:
         if not value.c_contiguous:
             return f"{place} is a memoryview that is not contiguous"
     elif value is not None and not isinstance(value, (bytes, bytearray)):
-        return f"{place} is a {type(value).__qualname__}, which cannot be put on the wire"
+        return f"{place} is {kind_of(value)}, which cannot be put on the wire"
     return None
 
 

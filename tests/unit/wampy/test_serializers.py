@@ -236,7 +236,7 @@ class Moody(collections.UserDict):
 @pytest.mark.parametrize("serializer", ALL)
 def test_what_changes_while_it_is_encoded(serializer):
     """Another thread may do that: no more is known then, but it is the same error."""
-    with pytest.raises(SerializationError, match="YIELD: a object cannot be put on the wire"):
+    with pytest.raises(SerializationError, match="YIELD: an object cannot be put on the wire"):
         serializer.encode(yielded(Moody(a=0)))
 
 

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from wampproto.exception import ApplicationError as Refused
-from websockets.exceptions import InvalidMessage
+from websockets.exceptions import ConnectionClosedError, InvalidMessage
 from xconn import (
     AnonymousAuthenticator,
     AsyncClient,
@@ -45,7 +45,7 @@ def connected(*authenticator, **options):
     for _ in range(2):
         try:
             return client.connect(URL, "realm1", **options)
-        except InvalidMessage:
+        except (InvalidMessage, ConnectionClosedError):
             # One thread of its WebSocket library reads from TLS while another one writes; once in
             # a hundred times the request is lost on that, and the Router hangs up at last.
             continue
