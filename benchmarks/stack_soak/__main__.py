@@ -80,7 +80,6 @@ def soak(folder: Path, minutes: float, seed: int) -> Result:
                     if rounds == 0 or time.monotonic() < end:
                         _bring_about(fault, scene, load, chance, result)
                 rounds += 1
-            scene.settle()
         time.sleep(1.0)  # the last transitions
         result.calls, result.slow_calls, result.lost = load.count, load.slow_count, len(load.lost)
         result.recycled = recycled(scene.heard)
@@ -96,13 +95,14 @@ def soak(folder: Path, minutes: float, seed: int) -> Result:
 def _bring_about(
     fault: Fault, scene: Scene, load: Load, chance: random.Random, result: Result
 ) -> None:
-    scene.settle()
+    """Do it to a stack that is settled, and have it settled again."""
     lost = len(load.lost)
     try:
         times = fault.run(scene, chance)
     except AssertionError as error:
         result.wrong.append(f"{fault.name}: {error}")
         say(f"   {fault.name}: {error}")
+        scene.settle()
         return
     if times.found_s is not None:
         fault.found.append(times.found_s)

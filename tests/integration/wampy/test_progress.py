@@ -13,7 +13,7 @@ import pytest
 
 import wampy
 from tests.conftest import RealRouter
-from tests.integration.wampy.test_aio import eventually, run
+from tests.integration.wampy.tasks import eventually, run
 from wampy import AsyncSession, Session, current_call
 
 Join = Callable[..., Session]
