@@ -149,10 +149,11 @@ class Dispatcher:
         self._loop: _LoopThread | None = None
 
     def configure(self, concurrency: int, queue: int) -> None:
-        """Set the limits, before the first Job."""
+        """Set the limits, before the first Job; nothing at the end."""
         with self._lock:
-            self._concurrency = concurrency
-            self._room = concurrency + queue
+            if not self._is_stopped:
+                self._concurrency = concurrency
+                self._room = concurrency + queue
 
     # ------------------------------------------------------------------ what it tells
 
@@ -253,15 +254,17 @@ class Dispatcher:
         with self._lock:
             self._kick_locked()
 
-    def run_quick(self, between: Callable[[float, bool], None]) -> None:
+    def run_quick(self, between: Callable[[], None], gather_s: float = 0.0) -> None:
         """Run what is ready and quick in this thread, hand the rest to workers.
 
         Args:
-            between: called after each Job, without a lock, with the time (monotonic seconds) and
-                whether another follows at once.
+            between: called after a Job, without a lock and with no Job in hand: what else is
+                ready can be started by others meanwhile, or cancelled.
+            gather_s: and not after each Job, but after so many seconds of them, and the last.
         """
         with self._lock:
             job = self._next_quick_locked()
+        due_at = time.monotonic() + gather_s
         while job is not None:
             job.is_inline = True
             began = time.monotonic()
@@ -270,8 +273,12 @@ class Dispatcher:
             with self._lock:
                 if is_over:
                     self._finished_locked(job, ended - began)
-                job = self._next_quick_locked()
-            between(ended, job is not None)
+                job = self._next_quick_locked() if ended < due_at else None
+            if job is None:
+                between()
+                due_at = ended + gather_s
+                with self._lock:
+                    job = self._next_quick_locked()
 
     def _next_quick_locked(self) -> Job | None:
         """Count a Job as running and give it, if it is quick; hand over those that are not."""

@@ -290,9 +290,9 @@ def as_declared(error: BaseException) -> BaseException:
     kwargs = {key: value for key, value in error.kwargs.items() if key != "traceback"}
     try:
         made = _DECLARED[error.uri](*error.args, **kwargs)
-    except Exception:  # its constructor is a program's, and wants other arguments
+        made.__cause__ = error
+    except Exception:  # the class is a program's, and wants other arguments, or no cause
         return error
-    made.__cause__ = error
     return made
 
 

@@ -18,6 +18,7 @@ Rules:
 - for the same reason a JSON text that begins with NUL and is no Base64 is a text: as bytes it means
   nothing, and whoever sent it in MessagePack, where it is a text like any other, meant that;
 - lists and dictionaries are nested MAX_DEPTH deep at most, both ways;
+- what another thread changes while it is encoded may go out half changed;
 - msgspec makes the message straight from the bytes. What it does not take goes the long way, which
   says what is wrong, or takes it after all.
 """
@@ -143,7 +144,7 @@ class JsonSerializer:
         self._encoder = json.JSONEncoder(
             ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_json_default
         )
-        self._fast_encoder = msgspec.json.Encoder()
+        self._fast_encoder = msgspec.json.Encoder(enc_hook=_plain)
         self._fast_decoder: Any = msgspec.json.Decoder(WIRE_TYPE)
         self._decoder = json.JSONDecoder()
 

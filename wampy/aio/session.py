@@ -28,7 +28,6 @@ from wampy.errors import (
     as_declared,
 )
 from wampy.messages import Message
-from wampy.session.answering import payload_of
 from wampy.session.configuring import (
     PING_INTERVAL_S,
     method_of,
@@ -36,7 +35,7 @@ from wampy.session.configuring import (
     session_options,
     subscription_options,
 )
-from wampy.session.futures import CallResult, value_of, whole_of
+from wampy.session.futures import CallResult, payload_of, value_of, whole_of
 
 if TYPE_CHECKING:
     from wampy.aio.meta import AsyncMeta

@@ -82,7 +82,7 @@ class _Rehearsal(Session):
         link = self._link
         assert link is not None
         self._read(link, 1.0)
-        self.dispatcher.run_quick(self._between)
+        self.dispatcher.run_quick(self._flush_answers)
 
 
 def warm_up() -> None:

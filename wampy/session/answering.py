@@ -35,13 +35,6 @@ RUNTIME_ERROR = "wamp.error.runtime_error"
 _TEXT_CHARACTERS = 500
 
 
-def payload_of(value: Any) -> tuple[list[Any], dict[str, Any] | None]:
-    """Give what a value is sent as: one argument, or what a CallResult says."""
-    if type(value) is CallResult:
-        return value.args, value.kwargs
-    return [value], None
-
-
 def yield_of(
     protocol: ClientProtocol, request_id: int, value: Any, *, is_part: bool = False
 ) -> Yield:

@@ -8,7 +8,6 @@ from typing import Any
 
 from wampy.durations import seconds_of
 from wampy.errors import ApplicationError, RequestTimeout, as_declared
-from wampy.session.answering import payload_of
 from wampy.session.establishing import Establishing
 from wampy.session.futures import (
     CallFuture,
@@ -16,6 +15,7 @@ from wampy.session.futures import (
     ProgressiveResults,
     ProgressWaiter,
     Waiter,
+    payload_of,
     value_of,
     whole_of,
 )

@@ -90,12 +90,11 @@ def _is_handlers(error: BaseException) -> bool:
 class Engine(Connecting):
     """What a Session is made of, below its public face. Thread-safe. Arguments: as Connecting."""
 
-    __slots__ = ("_flushed_at", "_gives_turn", "_main", "futures_changed")
+    __slots__ = ("_gives_turn", "_main", "futures_changed")
 
     def __init__(self, url: str, **options: Any) -> None:
         super().__init__(url, **options)
         self._gives_turn = False
-        self._flushed_at = 0.0
         #: What all CallFutures guard their state by.
         self.futures_changed = FuturesLock()
         self._main = threading.main_thread().ident
@@ -508,8 +507,10 @@ class Engine(Connecting):
             with self._lock:
                 self._turn.release_locked(is_urgent=False)
             return self._reconnects and not self._closing.is_set()
-        # Whoever read before is busy with a handler: what waits behind that one goes to workers.
+        # Whoever read before is busy with a handler: what waits behind that one goes to workers,
+        # and what was answered before it goes out.
         self.dispatcher.kick()
+        self.flush(link)
         self._lead(link)
         return True
 
@@ -526,7 +527,7 @@ class Engine(Connecting):
                     if not turn.has_standby:
                         self._start_thread_locked()
                     turn.release_locked(is_urgent=False)
-                dispatcher.run_quick(self._between)
+                dispatcher.run_quick(self._flush_answers, _GATHER_S)
                 with self._lock:
                     if not turn.take_locked():
                         return
@@ -538,12 +539,10 @@ class Engine(Connecting):
                         turn.release_locked(is_urgent=False)
                         return
 
-    def _between(self, now: float, has_more: bool) -> None:
-        """Send answers: after the last handler, or when the first answer has waited long enough."""
-        if not has_more or now - self._flushed_at > _GATHER_S:
-            self._flushed_at = now
-            if self._link is not None:
-                self.flush(self._link)
+    def _flush_answers(self) -> None:
+        """Send what quick handlers have answered."""
+        if self._link is not None:
+            self.flush(self._link)
 
 
 HOLDERS.add(Engine._wait_for.__code__)

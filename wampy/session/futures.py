@@ -39,6 +39,13 @@ class CallResult:
     details: dict[str, Any] = field(default_factory=dict, compare=False)
 
 
+def payload_of(value: Any) -> tuple[list[Any], dict[str, Any] | None]:
+    """Give what a value is sent as: one argument, or what a CallResult says."""
+    if type(value) is CallResult:
+        return value.args, value.kwargs
+    return [value], None
+
+
 def value_of(message: Any) -> Any:
     """Give what a RESULT carries: nothing is None, one value is itself, else a CallResult."""
     args = message.args

@@ -95,7 +95,7 @@ def _decoded_one_by_one(link: Link, frames: list[Frame]) -> list[Any]:
     serializer = link.serializer
     messages: list[Any] = []
     for kind, data in frames:
-        if kind is FrameKind.MESSAGE:
+        if kind is _MESSAGE:
             try:
                 messages.append(serializer.decode(data))
             except RemoteProtocolError as error:

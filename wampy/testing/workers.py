@@ -17,9 +17,9 @@ from wampy.errors import InvalidArgument
 from wampy.messages import Event, Invocation
 from wampy.options import CancelMode, check_cancel_mode
 from wampy.peer import Peer
-from wampy.session.answering import Answering, payload_of
+from wampy.session.answering import Answering
 from wampy.session.arguments import misfit
-from wampy.session.futures import CallResult, Waiter, value_of
+from wampy.session.futures import CallResult, Waiter, payload_of, value_of
 from wampy.session.handles import Handle, Registration, Subscription
 from wampy.session.jobs import CallTaker, EventJob, InvocationJob, run_through
 from wampy.session.link import Link

@@ -32,12 +32,12 @@ if TYPE_CHECKING:
 
 #: Bytes asked for in one read: dozens of messages, or a long one. No more, for glibc has memory
 #: from 128 KiB on mapped anew for each read, which takes longer than the read itself.
-READ_BYTES = 120_000
+_READ_BYTES = 120_000
 #: Reads while the socket has more, before the frames are handed on.
 _READS_AT_ONCE = 16
 #: Plain integers: what `socket` has are enums, and their arithmetic is Python code.
 _SEND_FLAGS = (int(socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL),)
-_READ_SIZES = (READ_BYTES,)
+_READ_SIZES = (_READ_BYTES,)
 _RECEIVE_FLAGS = (int(socket.MSG_DONTWAIT),)
 _BOTH = int(socket.SHUT_RDWR)
 #: How long a Router whose queue of connections is full is given, in seconds, before the next try.
@@ -216,7 +216,7 @@ class StreamTransport:
             try:
                 with self._ssl_lock:
                     for _ in range(_READS_AT_ONCE):
-                        pieces.append(self._socket.recv(READ_BYTES))
+                        pieces.append(self._socket.recv(_READ_BYTES))
                         if not pieces[-1]:
                             break
             except (ssl.SSLWantReadError, ssl.SSLWantWriteError):

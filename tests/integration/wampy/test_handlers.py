@@ -13,7 +13,15 @@ import pytest
 
 import wampy
 from tests.conftest import RealRouter
-from tests.integration.wampy.scripted import Looped
+from tests.integration.wampy.scripted import (
+    INVOCATION,
+    REGISTER,
+    REGISTERED,
+    YIELD,
+    Conversation,
+    Looped,
+    ScriptedRouter,
+)
 from tests.support import wait_until
 from wampy import CallResult, Session, current_call
 
@@ -286,3 +294,26 @@ def test_what_would_hold_up_the_loop_is_refused_at_once(join: Join, uri: Uri) ->
     assert notes == []
     with pytest.raises(wampy.NoSuchProcedure):
         caller.call(uri("other"))
+
+
+def test_an_answer_does_not_wait_for_the_next_handler(
+    scripted: Callable[..., ScriptedRouter],
+) -> None:
+    """Both came in one segment, and in one thread the second begins when the first is answered."""
+    release, answers = threading.Event(), []
+
+    def script(it: Conversation) -> None:
+        it.welcome()
+        request = it.until(REGISTER)[1]
+        it.send(REGISTERED, request, 5)
+        it.octets(it.encode(INVOCATION, 1, 5, {}, [0]) + it.encode(INVOCATION, 2, 5, {}, [10]))
+        answers.append(it.until(YIELD)[1])
+        release.set()
+        answers.append(it.until(YIELD)[1])
+        it.serve()
+
+    with Session(scripted(script).url, timeout=10.0) as session:
+        began = time.monotonic()
+        session.register("com.example.wait", lambda wait_s: wait_s and release.wait(wait_s))
+        wait_until(lambda: answers == [1, 2])
+        assert time.monotonic() - began < 5.0

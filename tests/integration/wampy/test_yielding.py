@@ -253,7 +253,7 @@ def test_an_error_in_the_middle(join: Join, uri: Uri, offering: Any) -> None:
         caller.call(uri("fails"))
     parts = caller.call_progress(uri("cannot"))
     assert next(parts) == 1
-    with pytest.raises(wampy.ApplicationError, match=r"args\[0\] is a object"):
+    with pytest.raises(wampy.ApplicationError, match=r"args\[0\] is an object"):
         next(parts)
     assert closed == ["async"]
 

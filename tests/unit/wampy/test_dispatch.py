@@ -44,7 +44,7 @@ def make() -> Iterator[Callable[..., Dispatcher]]:
         item.stop()
 
 
-def nothing(now: float, has_more: bool) -> None: ...
+def nothing() -> None: ...
 
 
 def test_quick_jobs_run_in_the_thread_that_reads_in_order(make: Callable[..., Dispatcher]) -> None:
@@ -59,12 +59,51 @@ def test_quick_jobs_run_in_the_thread_that_reads_in_order(make: Callable[..., Di
     assert dispatcher.has_ready
     assert dispatcher.in_flight == 3
     assert dispatcher.oldest_call_s == 0.0
-    dispatcher.run_quick(lambda _, has_more: story.append(f"{has_more=}"))
+    dispatcher.run_quick(lambda: story.append("between"))
     me = threading.get_ident()
-    more, last = "has_more=True", "has_more=False"
-    assert story == [(0, me), more, (1, me), more, (2, me), last]
+    assert story == [(0, me), "between", (1, me), "between", (2, me), "between"]
     assert (dispatcher.in_flight, dispatcher.calls, dispatcher.oldest_call_s) == (0, 3, 0.0)
     assert all(job.is_inline for job in jobs)
+
+
+def test_what_is_gathered_is_told_of_once(make: Callable[..., Dispatcher]) -> None:
+    dispatcher, lane = make(), Lane("a")
+    story: list[Any] = []
+    for number in range(3):
+        dispatcher.submit(Recorded(lane, lambda number=number: story.append(number)))  # type: ignore[misc]
+    dispatcher.run_quick(lambda: story.append("between"), 60.0)
+    assert story == [0, 1, 2, "between"]
+
+
+@pytest.mark.parametrize("what", ["start", "cancel", "stop"])
+def test_between_two_jobs_the_next_is_anybodys(make: Callable[..., Dispatcher], what: str) -> None:
+    """Who sends what was answered may be held up: another starts it, withdraws it, ends it all."""
+    dispatcher, lane = make(), Lane("a")
+    is_started, told = threading.Event(), []
+    second = Recorded(lane, is_started.set)
+    dispatcher.submit(Recorded(lane))
+    dispatcher.submit(second)
+
+    def between() -> None:
+        if what == "start":
+            dispatcher.kick()
+            told.append(is_started.wait(10.0))
+        elif what == "cancel":
+            told.append(dispatcher.cancel(second))
+        else:
+            dispatcher.stop()
+
+    dispatcher.run_quick(between)
+    assert told == ([] if what == "stop" else [True])
+    assert is_started.is_set() == (what == "start")
+    assert dispatcher.wait_idle(10.0)
+
+
+def test_the_end_is_for_good(make: Callable[..., Dispatcher]) -> None:
+    dispatcher = make()
+    dispatcher.stop()
+    dispatcher.configure(8, 8)
+    assert not dispatcher.submit(Recorded(Lane("a")))
 
 
 def test_slow_lanes_go_to_workers(make: Callable[..., Dispatcher]) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import dataclass
 
 import pytest
 
@@ -95,3 +96,15 @@ def test_errors_survive_pickling(error):
 def test_a_failed_connection_says_where_to_and_why():
     error = ConnectFailed("ws://localhost:1/ws", "refused")
     assert str(error) == "cannot connect to ws://localhost:1/ws: refused"
+
+
+def test_a_declared_class_that_takes_no_cause_is_left_out():
+    """Whatever a program's own class does: its caller gets an error, and nobody else anything."""
+
+    @errors.error("com.test.frozen")
+    @dataclass(frozen=True)
+    class Frozen(Exception):
+        number: int
+
+    came = ApplicationError("com.test.frozen", [1])
+    assert errors.as_declared(came) is came

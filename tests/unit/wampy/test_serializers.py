@@ -143,19 +143,28 @@ def test_what_is_one_of_wamps_types_is_sent_as_that(serializer, value, expected)
 
 
 @pytest.mark.parametrize("serializer", ALL)
+@pytest.mark.parametrize("args", [(), (1, "x"), (1.5,), ([1],)], ids=repr)
+def test_a_uri_may_be_any_kind_of_text(serializer, args):
+    message = Call(request_id=1, options={}, procedure=Text("com.example.add"), args=args)
+    decoded = serializer.decode(serializer.encode(message))
+    assert decoded.procedure == "com.example.add"
+    assert tuple(decoded.args) == args
+
+
+@pytest.mark.parametrize("serializer", ALL)
 @pytest.mark.parametrize(
     ("value", "what"),
     [
-        (object(), "is a object"),
+        (object(), "is an object"),
         ({1, 2}, "is a set"),
         (datetime.datetime(2020, 1, 1), "is a datetime"),
         (datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC), "is a datetime"),
-        (enum.Enum("E", "A").A, "is a E"),  # type: ignore[attr-defined]
+        (enum.Enum("E", "A").A, "is an E"),  # type: ignore[attr-defined]
         (iter([1]), "is a list_iterator"),
-        (msgspec.msgpack.Ext(1, b"x"), "is a Ext"),
+        (msgspec.msgpack.Ext(1, b"x"), "is an Ext"),
         (memoryview(b"abc")[::2], "a memoryview that is not contiguous"),
-        ({1: 2}, "a key that is a int, not a string"),
-        ({None: 2}, "a key that is a NoneType, not a string"),
+        ({1: 2}, "a key that is an int, not a string"),
+        ({None: 2}, "a key that is None, not a string"),
         ({"a": 1, b"b": 2}, "a key that is a bytes, not a string"),
         ("\ud800", "a text with a lone surrogate"),
         ({"\ud800": 1}, r"a key of args\[0\]\[1\] is a text with a lone surrogate"),

@@ -143,7 +143,7 @@ def test_an_unknown_packing_is_for_the_program_to_read(name):
         ("msgpack", [{1}], {}, r"args\[0\] is a set"),
         ("msgpack", [], {"a": {1: 2}}, r"kwargs\['a'\] has a key that is an int"),
         ("cbor", [{1}], {}, r"args\[0\] is a set"),
-        ("cbor", [object()], {}, r"args\[0\] is a object"),
+        ("cbor", [object()], {}, r"args\[0\] is an object"),
     ],
 )
 def test_nothing_is_packed_as_something_else(name, args, kwargs, text):

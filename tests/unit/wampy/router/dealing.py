@@ -7,6 +7,10 @@ from typing import Any
 from tests.unit.wampy.router.routing import Client, Routing
 from wampy.router.authorization import Role
 
+UNAVAILABLE = "wamp.error.unavailable"
+CANCELED = "wamp.error.canceled"
+TIMEOUT = "wamp.error.timeout"
+
 
 def routing_of(*roles: Role, **limits: Any) -> tuple[Routing, Client, Client]:
     """Give a Realm, a callee of ``a`` and a caller."""

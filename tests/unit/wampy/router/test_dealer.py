@@ -7,15 +7,19 @@ from typing import Any
 
 import pytest
 
-from tests.unit.wampy.router.dealing import error_of, routing_of, shared
+from tests.unit.wampy.router.dealing import (
+    CANCELED,
+    TIMEOUT,
+    UNAVAILABLE,
+    error_of,
+    routing_of,
+    shared,
+)
 from tests.unit.wampy.router.routing import Client, Routing, allow
 from wampy.ids import MAX_ID
 from wampy.messages import Unregister
 from wampy.router.authorization import Role
 
-UNAVAILABLE = "wamp.error.unavailable"
-CANCELED = "wamp.error.canceled"
-TIMEOUT = "wamp.error.timeout"
 EXISTS = "wamp.error.procedure_already_exists"
 
 

@@ -6,17 +6,19 @@ from typing import Any
 
 import pytest
 
-from tests.unit.wampy.router.dealing import error_of, routing_of, shared
+from tests.unit.wampy.router.dealing import (
+    CANCELED,
+    TIMEOUT,
+    UNAVAILABLE,
+    error_of,
+    routing_of,
+    shared,
+)
 from tests.unit.wampy.router.routing import Routing, allow
 from wampy.messages import Call
 from wampy.router import dealer as dealer_module
 from wampy.router import sessions
 from wampy.router.authorization import Role
-
-UNAVAILABLE = "wamp.error.unavailable"
-CANCELED = "wamp.error.canceled"
-TIMEOUT = "wamp.error.timeout"
-
 
 # ---------------------------------------------------------------------- progress
 
