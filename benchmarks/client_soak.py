@@ -5,7 +5,8 @@
 The callee is no library and holds some calls back, so that answers come shuffled; it answers a
 hundredth of them with errors. Each call has an argument of its own, with which it must come back.
 Ends with 1 when one is lost or swapped, or when memory has grown by more than MOST_GROWTH_BYTES
-between the first tenth and the end, each time when the threads have ended: their stacks are theirs.
+between the first tenth (or LEAST_FIRST) and the end, each time when the threads have ended: their
+stacks are theirs.
 """
 
 from __future__ import annotations
@@ -39,6 +40,8 @@ HELD_S = 0.002
 #: The C library's arenas for threads fill up in the first hundred thousands of calls: with
 #: MALLOC_ARENA_MAX=1 there is no growth at all. A leak of 16 bytes a call would be 14 MiB.
 MOST_GROWTH_BYTES = 2 * 2**20
+#: Growth is counted from a tenth of the calls on, or from so many: the heap has its size by then.
+LEAST_FIRST = 20_000
 #: Python's objects are counted, too.
 MOST_OBJECTS = 500
 NOTE = (
@@ -143,7 +146,7 @@ def memory() -> tuple[int, int]:
 def soak(url: str, calls: int, threads: int) -> tuple[list[str], list[str]]:
     """Call; give what went wrong, and the cells of the table."""
     with callee(url), Session(url, REALM) as session:
-        first = range(1, calls // 10 + 1)
+        first = range(1, max(calls // 10, min(calls // 2, LEAST_FIRST)) + 1)
         callers = Callers(session, first, threads)
         callers.run()
         errors, answered, before = callers.errors, callers.answered, memory()
